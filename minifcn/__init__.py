@@ -1,0 +1,3 @@
+"""minifcn: Fully Convolutional Networks from scratch, on NumPy and CuPy."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,33 @@
+"""Every error that a user of minifcn can cause.
+
+The text of each says where it happened, what was expected, what came, and what to do about it. Commands catch
+`MinifcnError`, print its text and exit with status 2; anything else that escapes is a bug of ours.
+"""
+
+
+class MinifcnError(Exception):
+    """Base of all errors that minifcn raises on purpose."""
+
+
+class ShapeError(MinifcnError):
+    """Arrays, layers or nets whose shapes, dtypes or coordinates cannot go together."""
+
+
+class BackendError(MinifcnError):
+    """A device that is not there, or arrays of two backends in one operation."""
+
+
+class DataError(MinifcnError):
+    """Pictures, labels or data sets that cannot be used as they are."""
+
+
+class WeightsError(MinifcnError):
+    """A weight file that cannot be read, or that does not belong to the net."""
+
+
+class CheckpointError(MinifcnError):
+    """A run that cannot be resumed, or a checkpoint that cannot be written."""
+
+
+class ConfigError(MinifcnError):
+    """A setting that is unknown, of the wrong type, or out of range."""
