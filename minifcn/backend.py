@@ -1,0 +1,179 @@
+"""Where arrays live: NumPy on the CPU, CuPy on a GPU. The only file that imports cupy.
+
+The rest of minifcn asks an array for its namespace (`xp_of`) and calls the functions that NumPy and CuPy share, so one
+source runs on both. An array of another library takes part when it offers `__array_namespace__()` and `.get()`.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+import time
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from minifcn.errors import BackendError
+
+Array = Any  # numpy.ndarray or cupy.ndarray
+Namespace = Any  # the module whose functions take such arrays
+
+_DEVICES = {"cpu": "numpy", "gpu": "cupy"}
+
+
+def namespace(target: str | Namespace) -> Namespace:
+    """The array module named "numpy" or "cupy"; a module is returned as it is.
+
+    Raises BackendError for another name, or for "cupy" where CuPy or a working GPU is missing.
+    """
+    if not isinstance(target, str):
+        return target
+    if target == "numpy":
+        return np
+    if target == "cupy":
+        return _cupy()
+    raise BackendError(f"backend: expected 'numpy' or 'cupy', got {target!r}")
+
+
+def for_device(device: str) -> Namespace:
+    """The array module behind a command's `--device cpu|gpu`."""
+    if device not in _DEVICES:
+        raise BackendError(f"device: expected one of {', '.join(_DEVICES)}, got {device!r}")
+    return namespace(_DEVICES[device])
+
+
+def xp_of(*arrays: Array) -> Namespace:
+    """The namespace that all given arrays share; None among them is skipped.
+
+    Raises BackendError when they live on different devices, or when one is no array at all.
+    """
+    found: Namespace = None
+    for array in arrays:
+        if array is None:
+            continue
+        xp = _namespace_of(array)
+        if found is None:
+            found = xp
+        elif xp is not found:
+            raise BackendError(
+                f"arrays of two backends in one operation: {found.__name__} and {xp.__name__}; "
+                "move one of them with minifcn.backend.to(array, ...) or the net with net.to(...)"
+            )
+    if found is None:
+        raise BackendError("expected at least one array, got none")
+    return found
+
+
+def to(array: Array, target: str | Namespace) -> Array:
+    """`array` on the named backend; itself, not a copy, if it is there already."""
+    xp = namespace(target)
+    if _namespace_of(array) is xp:
+        return array
+    return xp.asarray(to_numpy(array))
+
+
+def to_numpy(array: Array) -> np.ndarray:
+    """`array` on the host; itself, not a copy, if it is there already."""
+    if isinstance(array, (np.ndarray, np.generic)):
+        return np.asarray(array)
+    return array.get()
+
+
+def synchronize(xp: Namespace) -> None:
+    """Wait until the device has done all it was asked to; nothing to wait for on the CPU."""
+    if xp.__name__ == "cupy":
+        xp.cuda.get_current_stream().synchronize()
+
+
+class Timer:
+    """Seconds spent in a `with` block, the device's own work included.
+
+    >>> with Timer(np) as timer:
+    ...     _ = np.ones(3).sum()
+    >>> timer.seconds >= 0
+    True
+    """
+
+    seconds: float = 0.0
+
+    def __init__(self, xp: Namespace = np) -> None:
+        self._xp = xp
+
+    def __enter__(self) -> Timer:
+        synchronize(self._xp)
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        synchronize(self._xp)
+        self.seconds = time.perf_counter() - self._start
+
+
+def memory(xp: Namespace = np) -> dict[str, int]:
+    """Bytes in use, at most in use so far, and still available: {"used", "peak", "available"}.
+
+    On the CPU these are the process's resident set and the machine's free memory; on a GPU CuPy's pool and the card's.
+    """
+    if xp.__name__ == "cupy":
+        pool = xp.get_default_memory_pool()
+        free, _ = xp.cuda.runtime.memGetInfo()
+        return {"used": pool.used_bytes(), "peak": pool.total_bytes(), "available": free + pool.free_bytes()}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak *= 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes
+    return {"used": _proc("/proc/self/status", "VmRSS", peak), "peak": peak, "available": available_memory()}
+
+
+def available_memory() -> int:
+    """Bytes of main memory that a new array could take without swapping."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return _proc("/proc/meminfo", "MemAvailable", pages)
+
+
+def describe(xp: Namespace = np) -> str:
+    """One line for logs: the device, its array library and its version."""
+    if xp.__name__ == "cupy":
+        properties = xp.cuda.runtime.getDeviceProperties(xp.cuda.runtime.getDevice())
+        return f"{properties['name'].decode()}, CuPy {xp.__version__}, CUDA {xp.cuda.runtime.runtimeGetVersion()}"
+    return f"{platform.machine()} CPU, {xp.__name__} {xp.__version__}"
+
+
+def _namespace_of(array: Array) -> Namespace:
+    if isinstance(array, (np.ndarray, np.generic)):
+        return np
+    if hasattr(array, "__array_namespace__"):
+        return array.__array_namespace__()
+    if type(array).__module__.partition(".")[0] == "cupy":  # CuPy before it learned __array_namespace__
+        return _cupy()
+    raise BackendError(f"expected a NumPy or CuPy array, got {type(array).__name__}; wrap it in numpy.asarray")
+
+
+def _cupy() -> ModuleType:
+    try:
+        import cupy
+    except ImportError as error:
+        raise BackendError(
+            "device gpu: CuPy is not installed; `pip install minifcn[cuda12]` or `[cuda13]`, as the driver's CUDA "
+            "version asks (nvidia-smi shows it), or run with --device cpu"
+        ) from error
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise BackendError(f"device gpu: CuPy is installed but no GPU answers ({error}); run with --device cpu") from error
+    if count == 0:
+        raise BackendError("device gpu: CuPy is installed but sees no GPU; run with --device cpu")
+    return cupy
+
+
+def _proc(path: str, key: str, otherwise: int) -> int:
+    """The value of a `key:  N kB` line of a /proc file, in bytes."""
+    try:
+        with open(path) as lines:
+            for line in lines:
+                if line.startswith(key + ":"):
+                    return int(line.split()[1]) * 1024
+    except OSError:  # no /proc on this system
+        return otherwise
+    return otherwise

@@ -1,0 +1,442 @@
+"""Convolution and transposed convolution, forward and backward, by matrix products over bands of im2col columns.
+
+One sum describes them all (cross-correlation, as every framework and Caffe compute it):
+
+    y[n, o, p, q] = b[o] + sum over c, i, j of  w[o, c, i, j] * x[n, c, s*p + d*i - pad, s*q + d*j - pad]
+
+Its three pieces are the three helpers at the end of this file:
+
+* `_correlate`        this sum, from x and w to y;
+* `_scatter`          the adjoint in x, from y-like to x-like: the input gradient of `conv2d`, and the forward pass of
+                      `conv_transpose2d`, which is nothing but a convolution run backwards;
+* `_correlate_weight` the adjoint in w, from x and dy to dw.
+
+A full column matrix is never held: FCN-8s at 500x500 would need 1.05 GiB of it for conv1_2 alone. Each band builds the
+columns of some output rows in a small buffer, multiplies, and forgets them; the backward pass builds them again.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from minifcn import parallel, window
+from minifcn.backend import Array, Namespace, xp_of
+from minifcn.errors import ShapeError
+from minifcn.window import Pair
+
+IntOrPair = int | Pair
+
+
+class Geometry(NamedTuple):
+    """The window of a convolution: (height, width) each, and the number of channel groups."""
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    groups: int
+
+
+class ConvCache(NamedTuple):
+    """What backward needs: the input, the weight, whether there was a bias, and the window."""
+
+    x: Array
+    w: Array
+    has_bias: bool
+    geometry: Geometry
+
+
+def conv2d(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    dilation: IntOrPair = 1,
+    groups: int = 1,
+) -> tuple[Array, ConvCache]:
+    """2-D convolution (cross-correlation) of a batch of images.
+
+    x: (N, C, H, W); w: (O, C/groups, kh, kw); b: (O,) or None. Returns y: (N, O, OH, OW) with
+    OH = floor((H + 2*padding - dilation*(kh-1) - 1) / stride) + 1, and the cache for `conv2d_backward`.
+    Raises ShapeError when shapes or dtypes do not fit, or when the kernel is larger than the padded image.
+
+    >>> import numpy as np
+    >>> y, cache = conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3)), padding=1)
+    >>> y[0, 0].tolist()
+    [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
+    """
+    xp = xp_of(x, w, b)
+    geometry = _geometry("conv2d", x, w, stride, padding, dilation, groups)
+    out_channels, group_channels = w.shape[:2]
+    _check_channels("conv2d", x.shape[1], group_channels * groups, out_channels, groups, b, out_channels)
+    size = conv2d_size(x.shape[2:], geometry)
+    if min(size) < 1:
+        raise ShapeError(
+            f"conv2d: a {_by(geometry.kernel)} kernel (dilation {_by(geometry.dilation)}) does not fit an image of "
+            f"{_by(x.shape[2:])} with padding {_by(geometry.padding)}: the output would be {_by(size)}; "
+            "enlarge the image or the padding"
+        )
+    y = xp.empty((x.shape[0], out_channels, *size), x.dtype)
+    _correlate(xp, x, w.reshape(out_channels, -1), b, geometry, y)
+    return y, ConvCache(x, w, b is not None, geometry)
+
+
+def conv2d_backward(
+    dy: Array, cache: ConvCache, needs: tuple[bool, bool, bool] = (True, True, True)
+) -> tuple[Array | None, Array | None, Array | None]:
+    """Gradients (dx, dw, db) of `conv2d`, from dy: (N, O, OH, OW).
+
+    dx is dy scattered through the weights, dw the correlation of x with dy, db the sum of dy. A gradient that `needs`
+    does not ask for is None, and so is db when there was no bias.
+    """
+    x, w, has_bias, geometry = cache
+    xp = xp_of(dy, x, w)
+    _check_gradient("conv2d_backward", dy, x, (x.shape[0], w.shape[0], *conv2d_size(x.shape[2:], geometry)))
+    dx = dw = db = None
+    if needs[0]:
+        dx = xp.empty(x.shape, x.dtype)
+        _scatter(xp, dy, w, None, geometry, dx)
+    if needs[1]:
+        dw = _correlate_weight(xp, x, dy, geometry).reshape(w.shape)
+    if needs[2] and has_bias:
+        db = _sum_channels(xp, dy)
+    return dx, dw, db
+
+
+def conv_transpose2d(
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    stride: IntOrPair = 1,
+    padding: IntOrPair = 0,
+    output_padding: IntOrPair = 0,
+    groups: int = 1,
+) -> tuple[Array, ConvCache]:
+    """2-D transposed convolution ("deconvolution", the paper's section 3.3): the adjoint of `conv2d` in x.
+
+    x: (N, C, H, W); w: (C, O/groups, kh, kw); b: (O,) or None. Returns y: (N, O, OH, OW) with
+    OH = (H - 1)*stride + kh - 2*padding + output_padding, and the cache for `conv_transpose2d_backward`.
+    Every input pixel stamps its kernel, scaled by its value, onto the output at stride steps; stamps add up.
+    With groups equal to the channels each channel is upsampled alone, as FCN's fixed bilinear filters do.
+    Raises ShapeError when shapes or dtypes do not fit, or when nothing would be left of the output.
+    """
+    xp = xp_of(x, w, b)
+    geometry = _geometry("conv_transpose2d", x, w, stride, padding, 1, groups)
+    extra = window.pair(output_padding, "conv_transpose2d: output_padding", least=0)
+    out_channels = w.shape[1] * groups
+    _check_channels("conv_transpose2d", x.shape[1], w.shape[0], x.shape[1], groups, b, out_channels)
+    size = conv_transpose2d_size(x.shape[2:], geometry, extra)
+    y = xp.empty((x.shape[0], out_channels, *size), x.dtype)
+    _scatter(xp, x, w, b, geometry, y)
+    return y, ConvCache(x, w, b is not None, geometry)
+
+
+def conv_transpose2d_backward(
+    dy: Array, cache: ConvCache, needs: tuple[bool, bool, bool] = (True, True, True)
+) -> tuple[Array | None, Array | None, Array | None]:
+    """Gradients (dx, dw, db) of `conv_transpose2d`, from dy: (N, O, OH, OW). `needs` as in `conv2d_backward`.
+
+    Forward and backward have changed places: dx is the plain convolution of dy with the same weights.
+    """
+    x, w, has_bias, geometry = cache
+    xp = xp_of(dy, x, w)
+    _check_gradient("conv_transpose2d_backward", dy, x, (x.shape[0], w.shape[1] * geometry.groups, *dy.shape[2:]))
+    dx = dw = db = None
+    if needs[0]:
+        dx = xp.empty(x.shape, x.dtype)
+        _correlate(xp, dy, w.reshape(w.shape[0], -1), None, geometry, dx)
+    if needs[1]:
+        dw = _correlate_weight(xp, dy, x, geometry).reshape(w.shape)
+    if needs[2] and has_bias:
+        db = _sum_channels(xp, dy)
+    return dx, dw, db
+
+
+def conv2d_size(size: Pair, geometry: Geometry) -> Pair:
+    """Output (height, width) of a convolution over an image of `size`."""
+    kernel, stride, padding, dilation, _ = geometry
+    return tuple(map(window.conv_size, size, kernel, stride, padding, dilation))
+
+
+def conv_transpose2d_size(size: Pair, geometry: Geometry, output_padding: Pair = (0, 0)) -> Pair:
+    """Output (height, width) of a transposed convolution; raises ShapeError if that is below 1x1 or ill-defined."""
+    kernel, stride, padding, _, _ = geometry
+    if any(e >= s for e, s in zip(output_padding, stride, strict=True)):
+        raise ShapeError(
+            f"conv_transpose2d: output_padding {_by(output_padding)} must be smaller than stride {_by(stride)}: it tells "
+            "apart the sizes that a convolution of this stride maps to one"
+        )
+    out = tuple(map(window.conv_transpose_size, size, kernel, stride, padding, output_padding))
+    if min(out) < 1:
+        raise ShapeError(
+            f"conv_transpose2d: padding {_by(padding)} cuts away everything of an image of {_by(size)}: "
+            f"the output would be {_by(out)}"
+        )
+    return out
+
+
+# --- the three pieces -------------------------------------------------------------------------------------------------
+
+
+def _correlate(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geometry, y: Array) -> None:
+    """Fill y: (N, O, OH, OW) with the correlation of x: (N, C, H, W) and w: (O, C/groups * kh * kw), plus b."""
+    out_channels = y.shape[1]
+    jobs = _jobs(xp, y, geometry, w.shape[1], out_channels // geometry.groups)
+
+    def work(job: _Job) -> None:
+        cols = _columns(xp, x, geometry, job, y.shape[3])
+        target = y[job.band.images, job.channels, job.band.rows]  # (n, o, R, OW)
+        n, o = target.shape[:2]
+        if n == 1:
+            product = _flat_rows(target[0])  # straight into y
+            xp.matmul(w[job.channels], cols, out=product)
+        else:
+            product = w[job.channels] @ cols  # (o, n*R*OW)
+        if b is not None:
+            product += b[job.channels, None]
+        if n > 1:
+            target[...] = product.reshape(o, n, *target.shape[2:]).transpose(1, 0, 2, 3)
+
+    parallel.run(work, jobs)
+
+
+def _scatter(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geometry, y: Array) -> None:
+    """Fill y: (N, O, OH, OW) with the stamps of x: (N, C, H, W) through w: (C, O/groups, kh, kw), plus b.
+
+    Written as a gather, so that bands of y are independent. Output row u = s*m + phase (counted without padding) is
+    reached by input row m - a // s through every tap a whose remainder a % s is `phase`. So each of the s*s phases is
+    an ordinary stride-1 correlation of x with its own few taps, and their outputs interleave. At stride 1 there is
+    one phase: the correlation with the rotated kernel.
+    """
+    rows, columns = (_phases(k, s, d) for k, s, d in zip(geometry.kernel, geometry.stride, geometry.dilation, strict=True))
+    sy, sx = geometry.stride
+    groups = geometry.groups
+    in_channels, group_outputs = w.shape[0] // groups, w.shape[1]
+
+    # The taps sorted by phase: (groups, O/groups, sy, sx, C/groups, qy, qx), rotated because u looks back at m - q.
+    sorted_w = xp.zeros((groups, group_outputs, sy, sx, in_channels, rows.taps, columns.taps), w.dtype)
+    by_group = w.reshape(groups, in_channels, group_outputs, *geometry.kernel).swapaxes(1, 2)  # (g, o, c, kh, kw)
+    for i in range(geometry.kernel[0]):
+        for j in range(geometry.kernel[1]):
+            (py, qy), (px, qx) = rows.place(i), columns.place(j)
+            sorted_w[:, :, py, px, :, rows.taps - 1 - qy, columns.taps - 1 - qx] = by_group[..., i, j]
+    sorted_w = sorted_w.reshape(groups * group_outputs * sy * sx, -1)
+
+    height, width = y.shape[2:]
+    (top, left), step = geometry.padding, (rows.step, columns.step)
+    first = top // sy, left // sx  # the first m whose phases touch y
+    coarse = (top + height - 1) // sy - first[0] + 1, (left + width - 1) // sx - first[1] + 1
+    gather = Geometry(
+        (rows.taps, columns.taps),
+        (1, 1),
+        ((rows.taps - 1) * step[0] - first[0], (columns.taps - 1) * step[1] - first[1]),
+        step,
+        groups,
+    )
+    if (sy, sx) == (1, 1):
+        _correlate(xp, x, sorted_w, b, gather, y)
+        return
+
+    jobs = _jobs(xp, y, gather, sorted_w.shape[1], group_outputs, coarse, sy * sx)
+
+    def work(job: _Job) -> None:
+        cols = _columns(xp, x, gather, job, coarse[1])
+        block = slice(job.channels.start * sy * sx, job.channels.stop * sy * sx)
+        product = parallel.workspace(xp, "product", (block.stop - block.start, cols.shape[1]), y.dtype)
+        xp.matmul(sorted_w[block], cols, out=product)
+        count = job.band.rows.stop - job.band.rows.start
+        fine = product.reshape(-1, sy, sx, job.band.images.stop - job.band.images.start, count, coarse[1])
+        for phase in range(sy):
+            # Output rows of this phase inside y, and the coarse rows that hold them.
+            r = window.taps(height, 1, sy, top - phase - sy * first[0], 1, job.band.rows.start, job.band.rows.stop)[0]
+            for side in range(sx):
+                q = window.taps(width, 1, sx, left - side - sx * first[1], 1, 0, coarse[1])[0]
+                part = fine[:, phase, side, :, r.out, q.out].swapaxes(0, 1)  # (n, o, rows, columns)
+                if b is not None:
+                    part = part + b[job.channels, None, None]
+                y[job.band.images, job.channels, r.into, q.into] = part
+
+    parallel.run(work, jobs)
+
+
+def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) -> Array:
+    """dw: (O, C/groups * kh * kw), the sum over all positions of dy: (N, O, OH, OW) times the columns of x.
+
+    Bands are dealt to a few lanes, each with its own sum, and the lanes are added in order: the bits depend on the
+    shapes alone. Where dw is so large that lanes would cost too much memory (fc6), its rows are shared out instead.
+    """
+    out_channels, taps_in = dy.shape[1], (x.shape[1] // geometry.groups) * geometry.kernel[0] * geometry.kernel[1]
+    group_outputs = out_channels // geometry.groups
+    weight_bytes = out_channels * taps_in * x.dtype.itemsize
+    # Every band adds all of dw once, which only many columns repay.
+    bands = window.bands(xp, dy.shape[0], *dy.shape[2:], taps_in * x.dtype.itemsize, least_columns=512)
+    lanes = max(1, min(len(bands), _LANES, _LANE_BYTES // weight_bytes))
+    blocks = _channel_blocks(geometry.groups, group_outputs, 1 if lanes > 1 or xp.__name__ != "numpy" else _DEEP_BLOCKS)
+    sums = xp.zeros((lanes, out_channels, taps_in), x.dtype)
+
+    def work(task: tuple[int, int, slice]) -> None:
+        lane, group, channels = task
+        total = sums[lane, channels]
+        product = parallel.workspace(xp, "product", total.shape, x.dtype)
+        for band in bands[lane::lanes]:
+            cols = _columns(xp, x, geometry, _Job(band, group, channels), dy.shape[3])
+            part = dy[band.images, channels, band.rows]  # (n, o, R, OW)
+            if len(part) == 1:
+                part = _flat_rows(part[0])
+            else:
+                part = part.swapaxes(0, 1).reshape(part.shape[1], -1)
+            xp.matmul(part, cols.T, out=product)
+            total += product
+
+    parallel.run(work, [(lane, group, channels) for lane in range(lanes) for group, channels in blocks])
+    total = sums[0]
+    for lane in range(1, lanes):
+        total += sums[lane]
+    return total
+
+
+# --- how the work is cut ----------------------------------------------------------------------------------------------
+
+_DEEP_BLOCKS = 4  # blocks of output channels where the weights are many and the columns few
+_LANES = 8  # sums side by side in the weight gradient: as many threads as this can share it
+_LANE_BYTES = 1 << 26  # and the memory that those sums may take together
+
+
+class _Job(NamedTuple):
+    """Some output rows, of some images, in some output channels of one group."""
+
+    band: window.Band
+    group: int
+    channels: slice
+
+
+class _Phases(NamedTuple):
+    """How the taps of one axis of a transposed convolution fall into phases of the stride."""
+
+    taps: int  # taps of a phase
+    step: int  # input rows from one tap of a phase to the next
+    stride: int
+    dilation: int
+
+    def place(self, i: int) -> Pair:
+        """(phase, number within the phase) of kernel tap i."""
+        if self.stride == 1:
+            return 0, i
+        return self.dilation * i % self.stride, self.dilation * i // self.stride
+
+
+def _phases(kernel: int, stride: int, dilation: int) -> _Phases:
+    if stride == 1:  # one phase that holds every tap, dilated as before
+        return _Phases(kernel, dilation, stride, dilation)
+    return _Phases(dilation * (kernel - 1) // stride + 1, 1, stride, dilation)
+
+
+def _jobs(
+    xp: Namespace,
+    y: Array,
+    geometry: Geometry,
+    taps_in: int,
+    group_outputs: int,
+    size: Pair | None = None,
+    phases: int = 1,
+) -> list[_Job]:
+    """Cut the output y into jobs: bands of rows where columns are many, blocks of channels where weights are.
+
+    `size` is the grid that the columns stand for, if it is not y's own; each column then makes `phases` outputs.
+    """
+    height, width = size or y.shape[2:]
+    images, outputs, itemsize = y.shape[0], group_outputs * phases, y.dtype.itemsize
+    if xp.__name__ == "numpy" and outputs > 3 * images * height * width:
+        # Every band reads all weights again, every channel block builds all columns again, and a column entry costs
+        # about three times a weight's: where weights are many and columns few (fc6), channels are cut.
+        bands = window.bands(xp, images, height, width, taps_in * itemsize, least_columns=1024)
+        blocks = _channel_blocks(geometry.groups, group_outputs, _DEEP_BLOCKS)
+    else:
+        bands = window.bands(xp, images, height, width, (taps_in + (outputs if phases > 1 else 0)) * itemsize)
+        blocks = _channel_blocks(geometry.groups, group_outputs, 1)
+        if len(bands) == 1 and images > 1:  # a batch of small maps: something for a second thread
+            bands = [window.Band(slice(n, n + 1), slice(0, height)) for n in range(images)]
+    return [_Job(band, group, channels) for band in bands for group, channels in blocks]
+
+
+def _channel_blocks(groups: int, group_outputs: int, parts: int) -> list[tuple[int, slice]]:
+    """(group, its output channels), each group cut into at most `parts` blocks of at least 32 channels."""
+    parts = max(1, min(parts, group_outputs // 32))
+    edges = [group_outputs * k // parts for k in range(parts + 1)]
+    return [
+        (group, slice(group * group_outputs + a, group * group_outputs + b))
+        for group in range(groups)
+        for a, b in zip(edges, edges[1:], strict=False)
+    ]
+
+
+def _columns(xp: Namespace, x: Array, geometry: Geometry, job: _Job, out_width: int) -> Array:
+    """The im2col columns of a job as a matrix: (C/groups * kh * kw, n * R * out_width)."""
+    kernel, stride, padding, dilation, groups = geometry
+    per_group = x.shape[1] // groups
+    channels = slice(job.group * per_group, (job.group + 1) * per_group)
+    images = x[job.band.images, channels].swapaxes(0, 1)  # (c, n, H, W)
+    shape = (per_group, *kernel, images.shape[1], job.band.rows.stop - job.band.rows.start, out_width)
+    out = parallel.workspace(xp, "columns", shape, x.dtype)
+    window.im2col(images, kernel, stride, padding, dilation, job.band.rows, out_width, out)
+    return out.reshape(per_group * kernel[0] * kernel[1], -1)
+
+
+def _flat_rows(block: Array) -> Array:
+    """A view (o, R*W) of some whole rows (o, R, W) of a C-ordered array: BLAS takes the gap between channels as it is."""
+    return block.reshape(block.shape[0], -1)
+
+
+def _sum_channels(xp: Namespace, dy: Array) -> Array:
+    """db: (O,), dy summed over images and positions, images in order."""
+    totals = xp.zeros(dy.shape[1], dy.dtype)
+    for image in dy:
+        totals += image.reshape(image.shape[0], -1).sum(axis=1)
+    return totals
+
+
+# --- what the user gets wrong -----------------------------------------------------------------------------------------
+
+
+def _geometry(
+    op: str, x: Array, w: Array, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair, groups: int
+) -> Geometry:
+    if x.ndim != 4 or w.ndim != 4:
+        raise ShapeError(
+            f"{op}: expected x of (N, C, H, W) and w of four axes, got {tuple(x.shape)} and {tuple(w.shape)}"
+        )
+    if x.dtype != w.dtype or x.dtype.kind != "f":
+        raise ShapeError(f"{op}: x and w must share one floating dtype, got {x.dtype} and {w.dtype}; use .astype(...)")
+    if not isinstance(groups, int) or groups < 1:
+        raise ShapeError(f"{op}: groups must be a positive integer, got {groups!r}")
+    return Geometry(
+        tuple(w.shape[2:]),
+        window.pair(stride, f"{op}: stride"),
+        window.pair(padding, f"{op}: padding", least=0),
+        window.pair(dilation, f"{op}: dilation"),
+        groups,
+    )
+
+
+def _check_channels(
+    op: str, channels: int, expected: int, divided: int, groups: int, b: Array | None, outputs: int
+) -> None:
+    if channels != expected:
+        raise ShapeError(f"{op}: the weight is for {expected} input channels (groups={groups}), x has {channels}")
+    if channels % groups or divided % groups:
+        raise ShapeError(f"{op}: groups={groups} must divide {channels} input and {outputs} output channels")
+    if b is not None and tuple(b.shape) != (outputs,):
+        raise ShapeError(f"{op}: expected a bias of ({outputs},), got {tuple(b.shape)}")
+
+
+def _check_gradient(op: str, dy: Array, x: Array, expected: tuple[int, ...]) -> None:
+    if tuple(dy.shape) != tuple(expected) or dy.dtype != x.dtype:
+        raise ShapeError(
+            f"{op}: expected dy of {tuple(expected)} {x.dtype}, got {tuple(dy.shape)} {dy.dtype}: "
+            "it must have the shape and dtype of the output"
+        )
+
+
+def _by(size: tuple[int, ...]) -> str:
+    return "x".join(map(str, size))
