@@ -176,6 +176,17 @@ def conv_transpose2d_size(size: Pair, geometry: Geometry, output_padding: Pair =
     return out
 
 
+def workspace_bytes(taps_in: int, width: int, rows: int, weight_bytes: int, itemsize: int) -> int:
+    """About how much memory one pass over a convolution needs beside its arrays: columns, partial sums, sorted taps.
+
+    For `rows` output rows of `width` in all, each a product of `taps_in` numbers, on one thread of the CPU.
+    """
+    column = taps_in * itemsize
+    columns = min(max(window.CPU_BAND_BYTES, 512 * column), rows * width * column)
+    lanes = max(1, min(_LANES, _LANE_BYTES // max(1, weight_bytes), -(-rows * width * column // max(1, columns))))
+    return columns + (lanes + 1) * weight_bytes
+
+
 # --- the three pieces -------------------------------------------------------------------------------------------------
 
 
