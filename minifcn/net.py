@@ -1,0 +1,435 @@
+"""Floor 3, scheduling: a net is a directed acyclic graph of layers, run one step at a time, forward or backward.
+
+Layers are added in topological order, each fed by handles of earlier ones; strings only name them. `forward` and
+`backward` exhaust the generators `steps` and `back_steps`, so running a net and stepping through it are one code path.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+
+from minifcn import coords
+from minifcn.backend import Array, Namespace, to, to_numpy, xp_of
+from minifcn.coords import Coords
+from minifcn.errors import MinifcnError, ShapeError, WeightsError
+from minifcn.layers import Add, Concat, Crop, Input, Layer, Param, Shape
+from minifcn.plan import Plan, PlanRow, make_plan
+
+
+class Handle(NamedTuple):
+    """A blob of a net: what `Net.input` and `Net.add` return, and what later layers are fed with."""
+
+    net: Net
+    index: int
+    name: str
+
+    def __repr__(self) -> str:
+        return f"<blob {self.name}>"
+
+
+class Node(NamedTuple):
+    """A layer in the graph: where it is fed from, and where its output lies over the net's input."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[int, ...]
+    coords: Coords
+
+
+class Step(NamedTuple):
+    """One layer's turn. On the way back `dy` is the gradient that came in, `dxs` those that went out."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[Array, ...]
+    output: Array | None
+    seconds: float
+    bytes: int
+    dy: Array | None = None
+    dxs: tuple[Array | None, ...] = ()
+
+
+class Net:
+    """A graph of layers.
+
+    >>> from minifcn.layers import Conv2d, ReLU
+    >>> net = Net()
+    >>> x = net.input("data", channels=3)
+    >>> h = net.add("conv1", Conv2d(3, 8, 3, padding=1), x)
+    >>> h = net.add("relu1", ReLU(), h)
+    >>> net.forward(np.zeros((1, 3, 5, 7), np.float32)).shape
+    (1, 8, 5, 7)
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.spec: dict = {}  # how `models.build` made it; empty for a net made by hand
+        self.blobs: dict[str, Array] = _Kept("activation", "forward")
+        self.diffs: dict[str, Array] = _Kept("gradient", "backward")
+        self._index: dict[str, int] = {}
+        self._inference = False
+        self._strict = False
+        self._training = True
+
+    # --- building -----------------------------------------------------------------------------------------------------
+
+    def input(self, name: str, channels: int) -> Handle:
+        """Add an entrance for batches of (N, channels, H, W)."""
+        return self._append(Node(name, Input(channels), (), coords.IDENTITY))
+
+    def add(self, name: str, layer: Layer, *inputs: Handle) -> Handle:
+        """Add `layer`, fed by earlier blobs. `Crop(like=blob)` gets its offset here, from the coordinates of both.
+
+        Raises ShapeError for a name that is taken, a foreign handle, blobs of different strides joined, or an
+        impossible crop.
+        """
+        like = (layer.like,) if isinstance(layer, Crop) and layer.like is not None else ()
+        if not inputs:
+            raise ShapeError(f"{name}: a layer needs at least one input blob; net.input(...) adds an entrance")
+        for handle in (*inputs, *like):
+            if not isinstance(handle, Handle) or handle.net is not self:
+                raise ShapeError(f"{name}: expected blobs of this net, as net.input and net.add return them, got {handle!r}")
+        maps = [self.nodes[handle.index].coords for handle in inputs]
+        if like and isinstance(layer, Crop):
+            layer.offset = coords.crop_offset(maps[0], self.nodes[like[0].index].coords, name)
+        try:
+            place = layer.coords().after(coords.merge(maps))
+        except ShapeError as error:
+            raise ShapeError(f"{name} ({layer.kind}): {error}") from None
+        return self._append(Node(name, layer, tuple(handle.index for handle in (*inputs, *like)), place))
+
+    def _append(self, node: Node) -> Handle:
+        if node.name in self._index:
+            raise ShapeError(f"{node.name}: this net has a layer of that name already")
+        if not node.name or "." in node.name:
+            raise ShapeError(f"{node.name!r}: a layer's name may not be empty or contain a dot (dots part it from its weights)")
+        self._index[node.name] = len(self.nodes)
+        self.nodes.append(node)
+        node.layer.training = self._training
+        return Handle(self, len(self.nodes) - 1, node.name)
+
+    # --- looking ------------------------------------------------------------------------------------------------------
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """Name -> layer, in order."""
+        return {node.name: node.layer for node in self.nodes}
+
+    @property
+    def params(self) -> dict[str, Param]:
+        """"conv1_1.weight" -> Param, in order."""
+        return {f"{node.name}.{key}": param for node in self.nodes for key, param in node.layer.params.items()}
+
+    @property
+    def outputs(self) -> list[str]:
+        """The names of the blobs that no layer reads: what `forward` returns."""
+        return [self.nodes[k].name for k in self._outputs()]
+
+    def coords(self, name: str) -> Coords:
+        """Where a blob's positions lie over the net's input: stride, offset and receptive field."""
+        return self.nodes[self._find(name)].coords
+
+    def shapes(self, *inputs: Shape) -> dict[str, Shape]:
+        """Name -> output shape for inputs of these shapes; raises ShapeError, naming the layer, if they do not fit."""
+        return {node.name: shape for node, shape in zip(self.nodes, self._shapes(inputs), strict=True)}
+
+    def plan(self, *inputs: Shape) -> Plan:
+        """Shapes, arithmetic and memory of a pass over inputs of these shapes, before anything is allocated."""
+        shapes = self._shapes(inputs)
+        rows = []
+        for node, shape in zip(self.nodes, shapes, strict=True):
+            cost = node.layer.cost(*(shapes[k] for k in node.inputs)) if node.inputs else None
+            rows.append(PlanRow.of(node.name, node.layer, [self.nodes[k].name for k in node.inputs], shape, cost))
+        return make_plan(rows, [node.inputs for node in self.nodes], self._outputs())
+
+    def generators(self) -> list[np.random.Generator]:
+        """The distinct random generators that the layers draw from (dropout's), in order."""
+        found: list[np.random.Generator] = []
+        for node in self.nodes:
+            rng = getattr(node.layer, "rng", None)
+            if rng is not None and all(rng is not other for other in found):
+                found.append(rng)
+        return found
+
+    # --- running ------------------------------------------------------------------------------------------------------
+
+    def forward(self, *inputs: Array, keep: Collection[str] = ()) -> Array | tuple[Array, ...]:
+        """The net's output for a batch (a tuple if it has several outputs).
+
+        `keep` names activations to leave in `net.blobs`, "all" for all. Raises ShapeError before any arithmetic when a
+        shape does not fit, naming the layer.
+        """
+        names, finals = set(self.outputs), []
+        for step in self.steps(*inputs, keep=keep):
+            if step.name in names:
+                finals.append(step.output)
+            del step  # its arrays must not live on while the next layer runs
+        return finals[0] if len(finals) == 1 else tuple(finals)
+
+    def backward(self, *dys: Array, keep: Collection[str] = ()) -> None:
+        """Add the gradients of a loss to every `param.grad`, from the loss's gradients at the outputs.
+
+        `keep` names blobs whose gradients to leave in `net.diffs` ("all" for all); the gradient of the net's input is
+        computed only if it is among them.
+        """
+        deque(self.back_steps(*dys, keep=keep), maxlen=0)
+
+    def steps(self, *inputs: Array, keep: Collection[str] = ()) -> Iterator[Step]:
+        """Run forward, yielding a Step after each layer. An activation is let go after its last reader."""
+        kept = self._kept(keep)
+        shapes = self._shapes([tuple(x.shape) for x in inputs])
+        self.blobs.clear()
+        feed = iter(inputs)
+        readers = self._readers()
+        values: dict[int, Array] = {}
+        for k, node in enumerate(self.nodes):
+            start = time.perf_counter()
+            xs = tuple(values[i] for i in node.inputs) if node.inputs else (next(feed),)
+            node.layer.keeps_cache = not self._inference
+            node.layer.training = self._training and not self._inference
+            y = values[k] = self._run(node, xs)
+            if self._strict:
+                _check_strictly(node, xs, y, shapes[k])
+            if node.name in kept:
+                self.blobs[node.name] = y
+            for i in node.inputs:
+                readers[i] -= 1
+                if not readers[i]:
+                    del values[i]
+            if not readers[k]:
+                del values[k]
+            seconds = time.perf_counter() - start
+            yield Step(node.name, node.layer, xs, y, seconds, y.nbytes)
+            del xs, y  # nothing of this frame outlives its use
+
+    def back_steps(self, *dys: Array, keep: Collection[str] = ()) -> Iterator[Step]:
+        """Run backward, yielding a Step after each layer, last layer first.
+
+        Layers below which nothing learns are left out, unless `keep` asks for a gradient there.
+        """
+        kept = self._kept(keep)
+        wanted = self._wanted(kept)
+        outputs = self._outputs()
+        if len(dys) != len(outputs):
+            raise ShapeError(f"backward: expected {len(outputs)} gradients, for {', '.join(self.outputs)}; got {len(dys)}")
+        self.diffs.clear()
+        diffs: dict[int, Array] = dict(zip(outputs, dys, strict=True))
+        for k in reversed(range(len(self.nodes))):
+            node, dy = self.nodes[k], diffs.pop(k, None)
+            if dy is not None and node.name in kept:
+                self.diffs[node.name] = dy
+            if dy is None or not node.inputs or not wanted[k]:
+                node.layer.drop_cache()
+                continue
+            start = time.perf_counter()
+            node.layer.wants_dx = any(wanted[i] for i in node.inputs)
+            dxs = self._run_back(node, dy)
+            for i, dx in zip(node.inputs, dxs, strict=True):
+                if dx is not None and wanted[i]:
+                    diffs[i] = diffs[i] + dx if i in diffs else dx  # a fan-out sums its gradients
+            if self._strict:
+                _check_strictly_back(node, dy, dxs)
+            seconds = time.perf_counter() - start
+            yield Step(node.name, node.layer, (), None, seconds, dy.nbytes, dy, dxs)
+            del dy, dxs
+
+    def zero_grads(self) -> None:
+        """Forget all gradients."""
+        for param in self.params.values():
+            param.grad = None
+
+    @property
+    def training(self) -> bool:
+        """Whether dropout drops; set it to False to look at gradients of the net as it predicts."""
+        return self._training
+
+    @training.setter
+    def training(self, value: bool) -> None:
+        self._training = bool(value)
+
+    @contextmanager
+    def inference(self) -> Iterator[Net]:
+        """Inside, nothing is kept for a backward pass, and dropout passes everything."""
+        before, self._inference = self._inference, True
+        try:
+            yield self
+        finally:
+            self._inference = before
+
+    @contextmanager
+    def strict(self) -> Iterator[Net]:
+        """Inside, every array's shape, dtype and backend is checked, and the first NaN or Inf is named. Slower."""
+        before, self._strict = self._strict, True
+        try:
+            yield self
+        finally:
+            self._strict = before
+
+    # --- weights and device -------------------------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """"conv1_1.weight" -> a copy of the value, on the host."""
+        return {key: to_numpy(param.data).copy() for key, param in self.params.items()}
+
+    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+        """Copy values into the parameters, which keep their dtype and device.
+
+        Raises WeightsError unless the names and shapes are exactly the net's; then nothing has been changed.
+        """
+        params = self.params
+        missing = [key for key in params if key not in state]
+        unknown = [key for key in state if key not in params]
+        shapes = [
+            f"{key}: the net has {tuple(params[key].data.shape)}, the state {tuple(state[key].shape)}"
+            for key in params
+            if key in state and tuple(state[key].shape) != tuple(params[key].data.shape)
+        ]
+        if missing or unknown or shapes:
+            told = [("missing", missing), ("not in the net", unknown), ("of another shape", shapes)]
+            listed = "; ".join(f"{what}: {', '.join(keys[:5])}{' ...' * (len(keys) > 5)}" for what, keys in told if keys)
+            raise WeightsError(f"load_state_dict: the state does not fit the net; {listed}")
+        for key, param in params.items():
+            param.data[...] = to(state[key], xp_of(param.data)).astype(param.data.dtype)
+
+    def to(self, target: str | Namespace) -> Net:
+        """Move all parameters to a backend, "numpy" or "cupy". Returns the net."""
+        for node in self.nodes:
+            node.layer.drop_cache()
+            node.layer.to(target)
+        return self
+
+    def astype(self, dtype: type) -> Net:
+        """Change the parameters' dtype: float32 trains, float64 checks gradients. Returns the net."""
+        for param in self.params.values():
+            param.data, param.grad = param.data.astype(dtype), None
+        return self
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _find(self, name: str) -> int:
+        if name not in self._index:
+            raise MinifcnError(f"the net has no layer {name!r}; it has {', '.join(self._index)}")
+        return self._index[name]
+
+    def _kept(self, keep: Collection[str]) -> set[str]:
+        if keep == "all":
+            return set(self._index)
+        if isinstance(keep, str):
+            keep = (keep,)
+        for name in keep:
+            self._find(name)
+        return set(keep)
+
+    def _outputs(self) -> list[int]:
+        read = {i for node in self.nodes for i in node.inputs}
+        return [k for k in range(len(self.nodes)) if k not in read]
+
+    def _readers(self) -> list[int]:
+        readers = [0] * len(self.nodes)
+        for node in self.nodes:
+            for i in node.inputs:
+                readers[i] += 1
+        return readers
+
+    def _wanted(self, kept: set[str]) -> list[bool]:
+        """For each blob, whether its gradient is needed: something at or below it learns, or it was asked for."""
+        wanted: list[bool] = []
+        for node in self.nodes:
+            learns = any(param.learns for param in node.layer.params.values())
+            wanted.append(learns or node.name in kept or any(wanted[i] for i in node.inputs))
+        return wanted
+
+    def _shapes(self, inputs: Collection[Shape]) -> list[Shape]:
+        entrances = [node.name for node in self.nodes if not node.inputs]
+        if len(inputs) != len(entrances):
+            raise ShapeError(f"expected {len(entrances)} inputs, for {', '.join(entrances)}; got {len(inputs)}")
+        feed = iter(inputs)
+        shapes: list[Shape] = []
+        for node in self.nodes:
+            fed = [shapes[i] for i in node.inputs] if node.inputs else [tuple(next(feed))]
+            try:
+                shapes.append(node.layer.out_shape(*fed))
+            except ShapeError as error:
+                raise ShapeError(f"{node.name}: {error}{self._advice(node, fed)}") from None
+        return shapes
+
+    def _advice(self, node: Node, fed: list[Shape]) -> str:
+        """For blobs that differ where they should be joined: which they are, and the crop that would align them."""
+        if not isinstance(node.layer, (Add, Concat)) or len({s[2:] for s in fed}) < 2:
+            return ""
+        names = [self.nodes[i].name for i in node.inputs]
+        text = "; " + ", ".join(f"{name} is {shape}" for name, shape in zip(names, fed, strict=True))
+        small = min(range(len(fed)), key=lambda k: fed[k][2] * fed[k][3])
+        for k, name in enumerate(names):
+            if fed[k][2:] != fed[small][2:]:
+                try:
+                    places = (self.nodes[node.inputs[k]].coords, self.nodes[node.inputs[small]].coords)
+                    offset = coords.crop_offset(*places, node.name)
+                except ShapeError as error:
+                    return f"{text}; no crop aligns them: {error}"
+                text += f"; Crop(like={names[small]}) after {name} would align them, at offset {offset}"
+        return text
+
+    def _run(self, node: Node, xs: tuple[Array, ...]) -> Array:
+        try:
+            return node.layer.forward(*xs)
+        except MinifcnError as error:
+            raise type(error)(f"{node.name}: {error}") from None
+
+    def _run_back(self, node: Node, dy: Array) -> tuple[Array | None, ...]:
+        try:
+            return node.layer.backward(dy)
+        except MinifcnError as error:
+            raise type(error)(f"{node.name}: {error}") from None
+
+
+class _Kept(dict):
+    """Arrays kept on request; says how to ask for one that was not."""
+
+    def __init__(self, what: str, method: str) -> None:
+        super().__init__()
+        self._what, self._method = what, method
+
+    def __missing__(self, name: str) -> Array:
+        raise MinifcnError(f"no {self._what} of {name!r} was kept; call net.{self._method}(..., keep=[{name!r}])")
+
+
+def _check_strictly(node: Node, xs: tuple[Array, ...], y: Array, expected: Shape) -> None:
+    where = f"{node.name} ({node.layer.kind})"
+    if tuple(y.shape) != tuple(expected):
+        raise ShapeError(f"{where}: out_shape promised {tuple(expected)}, forward made {tuple(y.shape)}")
+    xp_of(*xs, y, *(param.data for param in node.layer.params.values()))
+    if y.dtype != xs[0].dtype:
+        raise ShapeError(f"{where}: turned {xs[0].dtype} into {y.dtype}")
+    _check_finite(where, "output", y)
+
+
+def _check_strictly_back(node: Node, dy: Array, dxs: tuple[Array | None, ...]) -> None:
+    where = f"{node.name} ({node.layer.kind})"
+    for k, dx in enumerate(dxs):
+        if dx is not None:
+            if dx.dtype != dy.dtype:
+                raise ShapeError(f"{where}: turned {dy.dtype} into {dx.dtype} on the way back")
+            _check_finite(where, f"gradient of input {k}", dx)
+    for key, param in node.layer.params.items():
+        if param.grad is not None:
+            if tuple(param.grad.shape) != tuple(param.data.shape) or param.grad.dtype != param.data.dtype:
+                raise ShapeError(f"{where}: the gradient of {key} has another shape or dtype than {key}")
+            _check_finite(where, f"gradient of {key}", param.grad)
+
+
+def _check_finite(where: str, what: str, array: Array) -> None:
+    xp = xp_of(array)
+    good = xp.isfinite(array)
+    if not bool(good.all()):
+        bad = int(good.size) - int(good.sum())
+        raise MinifcnError(
+            f"{where}: the first NaN or Inf appears in its {what} ({bad} of {int(good.size)} values); usual causes are a "
+            "learning rate too high for this loss (a summed loss wants about 1e-10), or weights of another preprocessing"
+        )
