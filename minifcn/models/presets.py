@@ -1,0 +1,24 @@
+"""Widths of the trunk: one topology, from the published net to one that trains in a minute on a laptop."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Preset(NamedTuple):
+    """Channels of the five stages and of fc6/fc7, the dropout there, and the input padding that goes with it."""
+
+    stages: tuple[int, int, int, int, int]
+    fc: int
+    dropout: float
+    input_padding: int | str
+
+
+PRESETS = {
+    # Simonyan & Zisserman 2015, configuration D; padding 100 as in the released FCNs (voc-fcn8s/net.py).
+    "vgg16": Preset((64, 128, 256, 512, 512), 4096, 0.5, 100),
+    # In between: 2.8 M parameters with fc 256; street scenes at 240x180 from scratch.
+    "small": Preset((24, 48, 96, 128, 128), 256, 0.5, "same"),
+    # The laptop's: the full topology, narrow.
+    "tiny": Preset((16, 32, 48, 64, 64), 128, 0.0, "same"),
+}
