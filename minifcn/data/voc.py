@@ -1,0 +1,44 @@
+"""`voc:DIR`: PASCAL VOC's segmentation set of any year, as its development kit lays it out.
+
+    DIR/JPEGImages/*.jpg   DIR/SegmentationClass/*.png   DIR/ImageSets/Segmentation/{train,val,trainval}.txt
+
+DIR is VOCdevkit/VOC2012, or VOCdevkit (or the folder around it) if it holds one year only.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from minifcn.data.pairs import PairDataset, did_you_mean, need_folder, pair_up, read_list
+from minifcn.data.pictures import VOC_PALETTE
+from minifcn.errors import DataError
+
+CLASSES = ["background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+           "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"]
+
+
+def _year_folder(folder: Path) -> Path:
+    """The folder that holds ImageSets: `folder` itself, or the only year below it."""
+    if (folder / "ImageSets").is_dir():
+        return folder
+    years = sorted(path.parent for pattern in ("*/ImageSets", "VOCdevkit/*/ImageSets") for path in folder.glob(pattern))
+    if len(years) == 1:
+        return years[0]
+    if years:
+        raise DataError(f"{folder}: several years ({', '.join(path.name for path in years)}); "
+                        f"name one: voc:{years[-1]}")
+    raise DataError(f"{folder}: no ImageSets folder here or below; expected VOCdevkit/VOC<year>, "
+                    "as VOC's archive unpacks")
+
+
+def open_voc(folder: Path, split: str) -> PairDataset:
+    root = _year_folder(need_folder(folder, "expected the folder VOCdevkit/VOC<year>"))
+    lists = need_folder(root / "ImageSets" / "Segmentation", "VOC keeps its segmentation splits there")
+    known = sorted(path.stem for path in lists.glob("*.txt"))
+    if split not in known:
+        raise DataError(f"{lists}: no split {split!r}; there are {', '.join(known) or 'none'}"
+                        f"{did_you_mean(split, known)}")
+    images = need_folder(root / "JPEGImages", "VOC keeps its pictures there")
+    labels = need_folder(root / "SegmentationClass", "VOC keeps its label maps there")
+    pairs = pair_up(read_list(lists / f"{split}.txt"), images, labels)
+    return PairDataset(f"{root.name} {split}", list(CLASSES), VOC_PALETTE, pairs)
