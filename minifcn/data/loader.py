@@ -1,0 +1,123 @@
+"""Batches for training, made in the background while the net computes.
+
+Batch k is a pure function of (seed, k): a run that goes on from step k needs to remember no more than k.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minifcn.data.dataset import Dataset, Sample
+from minifcn.data.pictures import IGNORE
+from minifcn.data.preprocess import MEAN_BGR, to_blob
+from minifcn.data.transforms import Transform
+from minifcn.errors import DataError
+
+AHEAD = 2  # batches in store for each worker
+
+
+@dataclass(frozen=True)
+class Batch:
+    x: NDArray[np.float32]       # (N, 3, H, W), BGR minus mean
+    labels: NDArray[np.uint8]    # (N, H, W), 255 = ignored
+    names: tuple[str, ...]
+    step: int
+
+
+def collate(samples: Sequence[Sample], step: int, mean: Sequence[float] = MEAN_BGR) -> Batch:
+    """A batch of samples; smaller ones are padded below and to the right with the mean (0 in x) and 255."""
+    height = max(sample.label.shape[0] for sample in samples)
+    width = max(sample.label.shape[1] for sample in samples)
+    x = np.zeros((len(samples), 3, height, width), np.float32)
+    labels = np.full((len(samples), height, width), IGNORE, np.uint8)
+    for n, sample in enumerate(samples):
+        h, w = sample.label.shape
+        x[n, :, :h, :w] = to_blob(sample.image, mean)
+        labels[n, :h, :w] = sample.label
+    return Batch(x, labels, tuple(sample.name for sample in samples), step)
+
+
+class Loader:
+    """An endless iterator of batches, from `start_step` on; use it in a `with`, or `close()` it.
+
+    Epoch e is a permutation of the set drawn from `default_rng([seed, e])`; batches cut the chain of epochs in pieces
+    of `batch_size`. What goes wrong in the background, a `DataError` say, is raised by the `next` whose batch it was.
+    """
+
+    def __init__(self, dataset: Dataset, batch_size: int, seed: int, transforms: Sequence[Transform] = (),
+                 shuffle: bool = True, start_step: int = 0, workers: int = 1,
+                 mean: Sequence[float] = MEAN_BGR) -> None:
+        if min(batch_size, workers) < 1 or min(seed, start_step) < 0 or not len(dataset):
+            raise DataError(f"loader of {dataset.name} ({len(dataset)} samples): batch_size {batch_size} and workers "
+                            f"{workers} must be at least 1, seed {seed} and start_step {start_step} at least 0")
+        self.dataset = dataset
+        self.batch_size = batch_size
+        self.seed = seed
+        self.transforms = tuple(transforms)
+        self.shuffle = shuffle
+        self.mean = mean
+        self._next_step = start_step
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="minifcn-loader")
+        self._coming: deque[Future[Batch]] = deque()
+        for _ in range(AHEAD * workers):
+            self._order()
+
+    def _order(self) -> None:
+        self._coming.append(self._pool.submit(self.batch, self._next_step))
+        self._next_step += 1
+
+    def indices(self, step: int) -> list[int]:
+        """The samples of batch `step`."""
+        size = len(self.dataset)
+        places = range(step * self.batch_size, (step + 1) * self.batch_size)
+        if not self.shuffle:
+            return [place % size for place in places]
+        epochs = {epoch: np.random.default_rng([self.seed, epoch]).permutation(size)
+                  for epoch in range(places[0] // size, places[-1] // size + 1)}
+        return [int(epochs[place // size][place % size]) for place in places]
+
+    def batch(self, step: int) -> Batch:
+        """Batch `step`, made here and now."""
+        return collate([self._sample(i, step, n) for n, i in enumerate(self.indices(step))], step, self.mean)
+
+    def _sample(self, i: int, step: int, n: int) -> Sample:
+        sample = self.dataset[i]
+        # The 1 keeps these streams apart from the epochs': NumPy reads [seed, epoch] as [seed, epoch, 0, 0].
+        rng = np.random.default_rng([self.seed, step, 1, n])
+        image, label = sample.image, sample.label
+        for transform in self.transforms:
+            image, label = transform(image, label, rng)
+        return Sample(sample.name, image, label)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        if not self._coming:
+            raise StopIteration  # closed
+        try:
+            batch = self._coming.popleft().result()
+            self._order()
+        except BaseException:  # Ctrl-C while waiting, too
+            self.close()
+            raise
+        return batch
+
+    def close(self) -> None:
+        """End the background threads; waits for the batch in the making. Iteration then stops."""
+        self._coming.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> Loader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.close()
