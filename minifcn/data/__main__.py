@@ -40,6 +40,7 @@ def _parser() -> Parser:
 
 @reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
+    """The command; its exit status is explained in EXITS."""
     arguments = _parser().parse_args(argv)
     datasets = [open_dataset(arguments.spec, split) for split in arguments.split]
     reports = []

@@ -23,6 +23,7 @@ CAMVID_PALETTE = make_palette(COLOURS, ignore=(0, 0, 0))
 
 
 def open_camvid(folder: Path, split: str) -> PairDataset:
+    """One split of CamVid: train, val, or test where there is one."""
     need_folder(folder, "expected CamVid's folder, with train/, trainannot/ and train.txt in it")
     known = sorted(path.name.removesuffix("annot") for path in folder.glob("*annot"))
     if split not in known:

@@ -81,8 +81,12 @@ def examine(dataset: Dataset, indices: Iterable[int] | None = None) -> Report:
     report.warnings += [f"{name}: listed {count} times" for name, count in report.names.items() if count > 1]
     report.warnings += [f"class {i} ({name}) never occurs"
                         for i, (name, seen) in enumerate(zip(report.classes, report.pictures, strict=True)) if not seen]
-    if not report.pixels.any():
+    present = np.flatnonzero(report.pixels)
+    if present.size == 0:
         report.problems.append("no pixel of the whole set has a class; there is nothing to learn")
+    elif present.size == 1:
+        hint = "; 255 means ignore: is it your second class? Then write 1" if report.ignored else ""
+        report.problems.append(f"every pixel with a class has class {present[0]}; there is nothing to tell apart{hint}")
     return report
 
 

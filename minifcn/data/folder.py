@@ -67,6 +67,7 @@ def split_of(stems: Iterable[str]) -> dict[str, str]:
 
 
 def open_folder(folder: Path, split: str) -> PairDataset:
+    """The train or the val part of your own pictures, or any other that has a split file."""
     need_folder(folder, "expected a folder with images/, labels/ and classes.txt")
     images = need_folder(folder / "images", "the pictures belong there")
     labels = need_folder(folder / "labels", "the label maps belong there, with the stems of their pictures")

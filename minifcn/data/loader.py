@@ -25,6 +25,8 @@ AHEAD = 2  # batches in store for each worker
 
 @dataclass(frozen=True)
 class Batch:
+    """What a training step needs, and which samples it came from."""
+
     x: NDArray[np.float32]       # (N, 3, H, W), BGR minus mean
     labels: NDArray[np.uint8]    # (N, H, W), 255 = ignored
     names: tuple[str, ...]

@@ -38,7 +38,7 @@ class PairDataset:
     ignored: tuple[int, ...] = ()           # class numbers that mean "ignore" besides 255
     strays: list[str] = field(default_factory=list)  # files that no pair uses, each with its reason
     ignore_index: int = IGNORE
-    cache_bytes: int = 256 << 20
+    cache_bytes: int = 256 << 20  # room left for decoded samples
     _cache: dict[int, Sample] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -88,9 +88,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
-def need_folder(path: Path, of: str) -> Path:
+def need_folder(path: Path, hint: str) -> Path:
+    """`path`, if it is a folder; otherwise an error that ends with the hint."""
     if not path.is_dir():
-        raise DataError(f"{path}: no such folder; {of}")
+        raise DataError(f"{path}: no such folder; {hint}")
     return path
 
 
@@ -116,6 +117,7 @@ def read_list(path: Path) -> list[str]:
 
 
 def read_text(path: Path) -> str:
+    """A small text file, with or without the mark that Windows editors put in front."""
     try:
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:

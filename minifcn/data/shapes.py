@@ -34,29 +34,34 @@ SPLITS = ("train", "val")
 
 
 def disc(u: Field, v: Field, r: float, t: float) -> Field:
+    """A filled circle of radius r."""
     return np.hypot(u, v) - r
 
 
 def square(u: Field, v: Field, r: float, t: float) -> Field:
+    """A filled square, half a side 0.85 r."""
     return np.maximum(abs(u), abs(v)) - 0.85 * r
 
 
 def triangle(u: Field, v: Field, r: float, t: float) -> Field:
+    """A filled triangle of equal sides, its inner circle 0.6 r."""
     slope = 0.75 ** 0.5 * abs(u)  # the two slanted sides mirror each other
     return np.maximum(slope + 0.5 * v, -v) - 0.6 * r
 
 
 def ring(u: Field, v: Field, r: float, t: float) -> Field:
+    """A circle of radius r with a hole; t thick."""
     return abs(np.hypot(u, v) - (r - t / 2)) - t / 2
 
 
 def cross(u: Field, v: Field, r: float, t: float) -> Field:
+    """Two bars, 2 r long and t thick."""
     u, v = abs(u), abs(v)
     return np.maximum(np.minimum(u, v) - t / 2, np.maximum(u, v) - r)
 
 
 def comb(u: Field, v: Field, r: float, t: float) -> Field:
-    """A spine with three teeth, like an E."""
+    """A spine with three teeth, like an E; all t thick."""
     pitch = 0.9 * r - t / 2
     teeth = np.maximum(abs(abs(abs(v) - pitch / 2) - pitch / 2) - t / 2, abs(u) - 0.8 * r)
     spine = np.maximum(abs(u + 0.8 * r - t / 2) - t / 2, abs(v) - 0.9 * r)
@@ -201,6 +206,8 @@ def open_shapes(options: str, split: str) -> Shapes:
     except ValueError as error:
         raise DataError(f"shapes:{options}: {error}; every option is a number, as in "
                         "shapes:size=128,train=1000") from error
-    if made.count < 1 or min(made.height, made.width) < 32 or made.seed < 0 or not 0 <= made.tint <= 1:
-        raise DataError(f"shapes:{options}: out of range; train and val are at least 1, size 32, seed 0, tint 0..1")
+    small, large = min(made.height, made.width), max(made.height, made.width)
+    if made.count < 1 or small < 32 or large > 4096 or made.seed < 0 or not 0 <= made.tint <= 1:
+        raise DataError(f"shapes:{options}: out of range; expected train and val of at least 1, "
+                        "size 32 to 4096, seed at least 0, tint 0 to 1")
     return made

@@ -17,6 +17,7 @@ from PIL import Image
 
 from minifcn.data.pictures import IGNORE
 from minifcn.data.preprocess import MEAN_COLOUR
+from minifcn.errors import DataError
 
 Both: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 Transform: TypeAlias = Callable[[NDArray[np.uint8], NDArray[np.uint8], Generator], Both]
@@ -36,11 +37,19 @@ def shift(image: NDArray[np.uint8], label: NDArray[np.uint8], down: int, right: 
     return out_image, out_label
 
 
+def _need(sound: bool, transform: object) -> None:
+    if not sound:
+        raise DataError(f"{transform}: out of range; see `help({type(transform).__name__})`")
+
+
 @dataclass(frozen=True)
 class Mirror:
     """Left and right exchanged, with probability `p`."""
 
     p: float = 0.5
+
+    def __post_init__(self) -> None:
+        _need(0 <= self.p <= 1, self)
 
     def __call__(self, image: NDArray[np.uint8], label: NDArray[np.uint8], rng: Generator) -> Both:
         if rng.random() >= self.p:
@@ -54,6 +63,9 @@ class Translate:
 
     pixels: int = 32
 
+    def __post_init__(self) -> None:
+        _need(self.pixels >= 0, self)
+
     def __call__(self, image: NDArray[np.uint8], label: NDArray[np.uint8], rng: Generator) -> Both:
         down, right = rng.integers(-self.pixels, self.pixels + 1, 2)
         return shift(image, label, int(down), int(right), *label.shape)
@@ -65,6 +77,9 @@ class Scale:
 
     low: float = 0.75
     high: float = 1.5
+
+    def __post_init__(self) -> None:
+        _need(0 < self.low <= self.high, self)
 
     def __call__(self, image: NDArray[np.uint8], label: NDArray[np.uint8], rng: Generator) -> Both:
         factor = float(np.exp(rng.uniform(np.log(self.low), np.log(self.high))))
@@ -79,6 +94,9 @@ class RandomCrop:
 
     height: int
     width: int
+
+    def __post_init__(self) -> None:
+        _need(min(self.height, self.width) >= 1, self)
 
     def __call__(self, image: NDArray[np.uint8], label: NDArray[np.uint8], rng: Generator) -> Both:
         down, right = (int(rng.integers(min(0, room), max(0, room) + 1))

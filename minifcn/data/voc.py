@@ -32,6 +32,7 @@ def _year_folder(folder: Path) -> Path:
 
 
 def open_voc(folder: Path, split: str) -> PairDataset:
+    """One split of one year of VOC; any file of ImageSets/Segmentation is a split."""
     root = _year_folder(need_folder(folder, "expected the folder VOCdevkit/VOC<year>"))
     lists = need_folder(root / "ImageSets" / "Segmentation", "VOC keeps its segmentation splits there")
     known = sorted(path.stem for path in lists.glob("*.txt"))

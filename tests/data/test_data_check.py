@@ -53,6 +53,14 @@ def test_every_kind_of_damage_is_reported(own, capsys):
         assert part in text
 
 
+def test_a_mask_of_0_and_255_is_explained(own, capsys):
+    for i in range(6):
+        write_label(own / f"labels/p{i}.png", np.array([[0, 0, 0, 255]] * 2, np.uint8))
+    assert main(["check", f"folder:{own}"]) == 1
+    text = capsys.readouterr().out
+    assert "every pixel with a class has class 0; there is nothing to tell apart; 255 means ignore" in text
+
+
 def test_labels_without_a_picture(own, capsys):
     (own / "train.txt").unlink()
     (own / "val.txt").unlink()

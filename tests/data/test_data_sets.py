@@ -181,7 +181,7 @@ def test_real_camvid():
     ("shape", "did you mean 'shapes'"), ("camvit:x", "did you mean 'camvid'"), ("imagenet", "expected shapes"),
     ("voc", "write voc:DIR"), ("folder:/no/such", "no such folder"), ("camvid:/no/such", "no such folder"),
     ("voc:/no/such", "no such folder"), ("shapes:sise=3", "did you mean 'size'"), ("shapes:big", "number"),
-    ("shapes:8", "out of range"), ("shapes:train=0", "out of range")])
+    ("shapes:8", "out of range"), ("shapes:9999", "out of range"), ("shapes:train=0", "out of range")])
 def test_specs_that_cannot_be(spec, says):
     with pytest.raises(DataError, match=says):
         open_dataset(spec, "train")

@@ -5,6 +5,7 @@ import pytest
 
 from minifcn.data.preprocess import MEAN_COLOUR
 from minifcn.data.transforms import Mirror, RandomCrop, Scale, Translate, shift
+from minifcn.errors import DataError
 
 
 def both(height=9, width=13):
@@ -34,6 +35,13 @@ def test_picture_and_labels_move_alike(transform):
         np.testing.assert_array_equal(moved[1], transform(image, label, np.random.default_rng(seed))[1])
     assert len(results) > 1
     assert (image == before[0]).all() and (label == before[1]).all()
+
+
+@pytest.mark.parametrize("make", [lambda: Mirror(2), lambda: Translate(-1), lambda: Scale(2, 1), lambda: Scale(0, 1),
+                                  lambda: RandomCrop(0, 5)])
+def test_settings_out_of_range(make):
+    with pytest.raises(DataError, match="out of range"):
+        make()
 
 
 def test_mirror():
