@@ -1,0 +1,35 @@
+"""Fixtures for all tests: the array backends, and the number of threads put back where a test changed it."""
+
+from __future__ import annotations
+
+import fakegpu
+import numpy as np
+import pytest
+
+from minifcn import backend, parallel
+from minifcn.errors import BackendError
+
+
+@pytest.fixture(params=["numpy", "fakegpu", "cupy"])
+def xp(request):
+    """Each array library in turn: one body of tests for all. Skipped for CuPy where there is no GPU."""
+    if request.param == "fakegpu":
+        return fakegpu
+    try:
+        return backend.namespace(request.param)
+    except BackendError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def rng():
+    """A generator that gives each test the same numbers every time."""
+    return np.random.default_rng(20150608)
+
+
+@pytest.fixture
+def restore_threads():
+    """Puts the number of threads back."""
+    threads = parallel.get_threads()
+    yield
+    parallel.set_threads(threads)
