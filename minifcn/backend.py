@@ -161,7 +161,9 @@ def _cupy() -> ModuleType:
     try:
         count = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise BackendError(f"device gpu: CuPy is installed but no GPU answers ({error}); run with --device cpu") from error
+        raise BackendError(
+            f"device gpu: CuPy is installed but no GPU answers ({error}); run with --device cpu"
+        ) from error
     if count == 0:
         raise BackendError("device gpu: CuPy is installed but sees no GPU; run with --device cpu")
     return cupy

@@ -1,9 +1,9 @@
 """Where an output pixel looks in the input: scale, shift and receptive field, in exact fractions.
 
 Along each axis a layer maps output index `o` to the input position `scale * o + shift` at the centre of what `o` sees,
-and `o` sees no input outside `scale * o + low ... scale * o + high`. Maps compose from layer to layer, so every blob of a
-net has one map to the net's input, and questions about alignment become subtraction: the crop offset between two blobs
-is the difference of their shifts, in units of their common scale.
+and `o` sees no input outside `scale * o + low ... scale * o + high`. Maps compose from layer to layer, so every blob of
+a net has one map to the net's input, and questions about alignment become subtraction: the crop offset between two
+blobs is the difference of their shifts, in units of their common scale.
 
 The same algebra, without the receptive field and in the other direction (input to output), is Caffe's coord_map.py.
 """
@@ -92,7 +92,9 @@ def merge(maps: list[Coords]) -> Coords:
     def axis(axes: list[Axis]) -> Axis:
         if len({a.scale for a in axes}) > 1:
             strides = ", ".join(str(a.scale) for a in axes)
-            raise ShapeError(f"blobs of different strides ({strides} input pixels) cannot be joined; upsample the coarser")
+            raise ShapeError(
+                f"blobs of different strides ({strides} input pixels) cannot be joined; upsample the coarser"
+            )
         return Axis(axes[0].scale, axes[0].shift, min(a.low for a in axes), max(a.high for a in axes))
 
     return Coords(axis([m.y for m in maps]), axis([m.x for m in maps]))
@@ -114,9 +116,9 @@ def crop_offset(blob: Coords, like: Coords, name: str) -> Pair:
         offset = (b.shift - a.shift) / a.scale
         if offset.denominator != 1:
             raise ShapeError(
-                f"{name}: the {direction} offset would be {offset}, which is no whole number: the upsampling kernel has "
-                "the wrong parity. Make its kernel_size one smaller or larger (say 63 for 64 at stride 32, or 3 for 4 "
-                "at stride 2)"
+                f"{name}: the {direction} offset would be {offset}, which is no whole number: the upsampling kernel "
+                "has the wrong parity. Make its kernel_size one smaller or larger (say 63 for 64 at stride 32, or "
+                "3 for 4 at stride 2)"
             )
         if offset < 0:
             raise ShapeError(

@@ -43,7 +43,7 @@ def bilinear_depthwise(channels: int, size: int) -> np.ndarray:
 
 
 def bilinear_dense(channels: int, size: int) -> np.ndarray:
-    """The weight (channels, channels, size, size) of the same as a dense layer: the filter on the diagonal, 0 elsewhere."""
+    """The same as a dense weight (channels, channels, size, size): the filter on the diagonal, 0 elsewhere."""
     weight = np.zeros((channels, channels, size, size), np.float32)
     weight[range(channels), range(channels)] = bilinear_filter(size)
     return weight

@@ -26,7 +26,7 @@ class Handle(NamedTuple):
     """A blob of a net: what `Net.input` and `Net.add` return, and what later layers are fed with."""
 
     net: Net
-    index: int
+    node: int
     name: str
 
     def __repr__(self) -> str:
@@ -94,21 +94,25 @@ class Net:
             raise ShapeError(f"{name}: a layer needs at least one input blob; net.input(...) adds an entrance")
         for handle in (*inputs, *like):
             if not isinstance(handle, Handle) or handle.net is not self:
-                raise ShapeError(f"{name}: expected blobs of this net, as net.input and net.add return them, got {handle!r}")
-        maps = [self.nodes[handle.index].coords for handle in inputs]
+                raise ShapeError(
+                    f"{name}: expected blobs of this net, as net.input and net.add return them, got {handle!r}"
+                )
+        maps = [self.nodes[handle.node].coords for handle in inputs]
         if like and isinstance(layer, Crop):
-            layer.offset = coords.crop_offset(maps[0], self.nodes[like[0].index].coords, name)
+            layer.offset = coords.crop_offset(maps[0], self.nodes[like[0].node].coords, name)
         try:
             place = layer.coords().after(coords.merge(maps))
         except ShapeError as error:
             raise ShapeError(f"{name} ({layer.kind}): {error}") from None
-        return self._append(Node(name, layer, tuple(handle.index for handle in (*inputs, *like)), place))
+        return self._append(Node(name, layer, tuple(handle.node for handle in (*inputs, *like)), place))
 
     def _append(self, node: Node) -> Handle:
         if node.name in self._index:
             raise ShapeError(f"{node.name}: this net has a layer of that name already")
         if not node.name or "." in node.name:
-            raise ShapeError(f"{node.name!r}: a layer's name may not be empty or contain a dot (dots part it from its weights)")
+            raise ShapeError(
+                f"{node.name!r}: a layer's name may not be empty or contain a dot (dots part it from its weights)"
+            )
         self._index[node.name] = len(self.nodes)
         self.nodes.append(node)
         node.layer.training = self._training
@@ -123,7 +127,7 @@ class Net:
 
     @property
     def params(self) -> dict[str, Param]:
-        """"conv1_1.weight" -> Param, in order."""
+        """Name of layer and parameter, as in "conv1_1.weight" -> Param, in order."""
         return {f"{node.name}.{key}": param for node in self.nodes for key, param in node.layer.params.items()}
 
     @property
@@ -217,7 +221,9 @@ class Net:
         wanted = self._wanted(kept)
         outputs = self._outputs()
         if len(dys) != len(outputs):
-            raise ShapeError(f"backward: expected {len(outputs)} gradients, for {', '.join(self.outputs)}; got {len(dys)}")
+            raise ShapeError(
+                f"backward: expected {len(outputs)} gradients, for {', '.join(self.outputs)}; got {len(dys)}"
+            )
         self.diffs.clear()
         diffs: dict[int, Array] = dict(zip(outputs, dys, strict=True))
         for k in reversed(range(len(self.nodes))):
@@ -274,7 +280,7 @@ class Net:
     # --- weights and device -------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """"conv1_1.weight" -> a copy of the value, on the host."""
+        """The parameters' values: "conv1_1.weight" -> a copy, on the host."""
         return {key: to_numpy(param.data).copy() for key, param in self.params.items()}
 
     def load_state_dict(self, state: Mapping[str, Array]) -> None:
@@ -292,7 +298,9 @@ class Net:
         ]
         if missing or unknown or shapes:
             told = [("missing", missing), ("not in the net", unknown), ("of another shape", shapes)]
-            listed = "; ".join(f"{what}: {', '.join(keys[:5])}{' ...' * (len(keys) > 5)}" for what, keys in told if keys)
+            listed = "; ".join(
+                f"{what}: {', '.join(keys[:5])}{' ...' * (len(keys) > 5)}" for what, keys in told if keys
+            )
             raise WeightsError(f"load_state_dict: the state does not fit the net; {listed}")
         for key, param in params.items():
             param.data[...] = to(state[key], xp_of(param.data)).astype(param.data.dtype)
@@ -430,6 +438,7 @@ def _check_finite(where: str, what: str, array: Array) -> None:
     if not bool(good.all()):
         bad = int(good.size) - int(good.sum())
         raise MinifcnError(
-            f"{where}: the first NaN or Inf appears in its {what} ({bad} of {int(good.size)} values); usual causes are a "
-            "learning rate too high for this loss (a summed loss wants about 1e-10), or weights of another preprocessing"
+            f"{where}: the first NaN or Inf appears in its {what} ({bad} of {int(good.size)} values); usual "
+            "causes are a learning rate too high for this loss (a summed loss wants about 1e-10), or weights made for "
+            "another preprocessing"
         )

@@ -1,7 +1,7 @@
 """The only owner of threads on the CPU.
 
-NumPy multiplies matrices on several cores but copies and adds on one. minifcn cuts its work into bands that do both, and
-runs the bands on a few threads of its own (NumPy releases the GIL in its loops) with BLAS held to one thread meanwhile.
+NumPy multiplies matrices on several cores but copies and adds on one. minifcn cuts its work into bands that do both,
+and runs the bands on a few threads of its own (NumPy releases the GIL in its loops), BLAS held to one thread meanwhile.
 
 Bands are cut by shape, never by the number of threads, and BLAS sees one thread even when only one runs: the result has
 the same bits on 1, 2 or 16 threads.

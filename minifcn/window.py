@@ -7,6 +7,7 @@ Everything here speaks of one window: output index `o` looks, through tap `i` of
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 from minifcn.backend import Array, Namespace
@@ -143,7 +144,7 @@ def bands(
         return [Band(slice(n, min(n + together, images)), slice(0, rows)) for n in range(0, images, together)]
     count = -(-rows // step)
     edges = [rows * b // count for b in range(count + 1)]  # equal heights: no thread waits for one long band
-    return [Band(slice(n, n + 1), slice(a, b)) for n in range(images) for a, b in zip(edges, edges[1:], strict=False)]
+    return [Band(slice(n, n + 1), slice(a, b)) for n in range(images) for a, b in pairwise(edges)]
 
 
 def offsets(kernel: Pair) -> Iterator[tuple[int, int, int]]:

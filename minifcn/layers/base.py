@@ -38,7 +38,9 @@ class Param:
             self.grad += gradient
 
     def __repr__(self) -> str:
-        return f"Param({tuple(self.data.shape)}, {self.data.dtype}, lr_mult={self.lr_mult}, decay_mult={self.decay_mult})"
+        return (
+            f"Param({tuple(self.data.shape)}, {self.data.dtype}, lr_mult={self.lr_mult}, decay_mult={self.decay_mult})"
+        )
 
 
 class Cost(NamedTuple):

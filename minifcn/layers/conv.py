@@ -20,7 +20,8 @@ class _Convolution(Layer):
         super().__init__()
         if min(in_channels, out_channels) < 1 or in_channels % geometry.groups or out_channels % geometry.groups:
             raise ShapeError(
-                f"{self.kind}: groups={geometry.groups} must divide {in_channels} input and {out_channels} output channels"
+                f"{self.kind}: groups={geometry.groups} must divide {in_channels} input and {out_channels} "
+                "output channels"
             )
         self.in_channels, self.out_channels, self.geometry = in_channels, out_channels, geometry
         self.params["weight"] = Param(np.zeros(weight, np.float32))
@@ -80,7 +81,8 @@ class Conv2d(_Convolution):
 
     def forward(self, *xs: Array) -> Array:
         (x,) = xs
-        y, cache = ops.conv2d(x, *self._weight_and_bias(), *self.geometry[1:])
+        _, stride, padding, dilation, groups = self.geometry
+        y, cache = ops.conv2d(x, *self._weight_and_bias(), stride, padding, dilation, groups)
         self._keep(cache)
         return y
 
@@ -95,8 +97,8 @@ class Conv2d(_Convolution):
         size = conv2d_size(shape[2:], self.geometry)
         if min(size) < 1:
             raise ShapeError(
-                f"{self.kind}: a kernel of {_by(self.geometry.kernel)} does not fit an input of {shape[2]}x{shape[3]} with "
-                f"padding {_by(self.geometry.padding)}; use a larger picture or more padding"
+                f"{self.kind}: a kernel of {_by(self.geometry.kernel)} does not fit an input of {shape[2]}x{shape[3]} "
+                f"with padding {_by(self.geometry.padding)}; use a larger picture or more padding"
             )
         return (shape[0], self.out_channels, *size)
 

@@ -87,7 +87,9 @@ class LocalResponseNorm(Layer):
 
     def cost(self, *shapes: Shape, itemsize: int = 4) -> Cost:
         n, channels, height, width = self.out_shape(*shapes)
-        return Cost(macs=n * channels * height * width * self.size, cache_bytes=n * channels * height * width * itemsize)
+        return Cost(
+            macs=n * channels * height * width * self.size, cache_bytes=n * channels * height * width * itemsize
+        )
 
     def describe(self) -> str:
         return f"n{self.size} alpha={self.alpha:g} beta={self.beta:g}"

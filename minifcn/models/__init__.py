@@ -48,8 +48,8 @@ def build(
     padding = widths.input_padding if input_padding is None else input_padding
     if padding != "same" and not (isinstance(padding, int) and padding >= 81):
         raise ShapeError(
-            f"{name}: input_padding must be 'same' or an integer of at least 81, got {padding!r}: with less, the scores "
-            "begin inside the picture, and no crop can align them (at 100 the offset is 19, and 19 = 100 - 81)"
+            f"{name}: input_padding must be 'same' or an integer of at least 81, got {padding!r}: with less, the "
+            "scores begin inside the picture, and no crop can align them (at 100 the offset is 19, and 19 = 100 - 81)"
         )
     fcn.fcn(net, name, num_classes, widths, padding, rng)
     net.spec = {"name": name, "num_classes": num_classes, "preset": preset, "input_padding": padding}
@@ -57,5 +57,9 @@ def build(
 
 
 def _unknown(what: str, name: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(name, known, 1)
-    return f"unknown {what} {name!r}" + (f"; did you mean {close[0]!r}?" if close else "") + f" There are {', '.join(known)}."
+    close = get_close_matches(name, known, 1, cutoff=0.5)
+    return (
+        f"unknown {what} {name!r}"
+        + (f"; did you mean {close[0]!r}?" if close else "")
+        + f" There are {', '.join(known)}."
+    )

@@ -19,7 +19,14 @@ def learned(layer: Layer) -> Layer:
 
 
 def conv_relu(
-    net: Net, name: str, relu: str, x: Handle, channels: tuple[int, int], kernel: int, padding: int, rng: np.random.Generator | None
+    net: Net,
+    name: str,
+    relu: str,
+    x: Handle,
+    channels: tuple[int, int],
+    kernel: int,
+    padding: int,
+    rng: np.random.Generator | None,
 ) -> Handle:
     """A convolution and its ReLU. With rng None the weights stay zero (and cost no memory until they are loaded)."""
     conv = learned(Conv2d(*channels, kernel, padding=padding))
@@ -33,7 +40,7 @@ def trunk(
 ) -> dict[str, Handle]:
     """conv1_1 ... fc7 with their pools. Returns the blobs that heads are built on: pool3, pool4, fc7."""
     blobs = {}
-    channels = x.net.layers[x.name].channels
+    channels = 3
     for stage, (count, width) in enumerate(zip(CONVOLUTIONS, preset.stages, strict=True), start=1):
         for k in range(1, count + 1):
             padding = input_padding if (stage, k) == (1, 1) else 1

@@ -17,6 +17,7 @@ columns of some output rows in a small buffer, multiplies, and forgets them; the
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 from minifcn import parallel, window
@@ -153,27 +154,28 @@ def conv_transpose2d_backward(
     return dx, dw, db
 
 
-def conv2d_size(size: Pair, geometry: Geometry) -> Pair:
+def conv2d_size(size: tuple[int, ...], geometry: Geometry) -> Pair:
     """Output (height, width) of a convolution over an image of `size`."""
     kernel, stride, padding, dilation, _ = geometry
-    return tuple(map(window.conv_size, size, kernel, stride, padding, dilation))
+    height, width = map(window.conv_size, size, kernel, stride, padding, dilation)
+    return height, width
 
 
-def conv_transpose2d_size(size: Pair, geometry: Geometry, output_padding: Pair = (0, 0)) -> Pair:
+def conv_transpose2d_size(size: tuple[int, ...], geometry: Geometry, output_padding: Pair = (0, 0)) -> Pair:
     """Output (height, width) of a transposed convolution; raises ShapeError if that is below 1x1 or ill-defined."""
     kernel, stride, padding, _, _ = geometry
     if any(e >= s for e, s in zip(output_padding, stride, strict=True)):
         raise ShapeError(
-            f"conv_transpose2d: output_padding {_by(output_padding)} must be smaller than stride {_by(stride)}: it tells "
-            "apart the sizes that a convolution of this stride maps to one"
+            f"conv_transpose2d: output_padding {_by(output_padding)} must be smaller than stride {_by(stride)}: "
+            "it tells apart the sizes that a convolution of this stride maps to one"
         )
-    out = tuple(map(window.conv_transpose_size, size, kernel, stride, padding, output_padding))
-    if min(out) < 1:
+    height, width = map(window.conv_transpose_size, size, kernel, stride, padding, output_padding)
+    if min(height, width) < 1:
         raise ShapeError(
             f"conv_transpose2d: padding {_by(padding)} cuts away everything of an image of {_by(size)}: "
-            f"the output would be {_by(out)}"
+            f"the output would be {height}x{width}"
         )
-    return out
+    return height, width
 
 
 def workspace_bytes(taps_in: int, width: int, rows: int, weight_bytes: int, itemsize: int) -> int:
@@ -220,7 +222,7 @@ def _scatter(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geome
     an ordinary stride-1 correlation of x with its own few taps, and their outputs interleave. At stride 1 there is
     one phase: the correlation with the rotated kernel.
     """
-    rows, columns = (_phases(k, s, d) for k, s, d in zip(geometry.kernel, geometry.stride, geometry.dilation, strict=True))
+    rows, columns = map(_phases, geometry.kernel, geometry.stride, geometry.dilation)
     sy, sx = geometry.stride
     groups = geometry.groups
     in_channels, group_outputs = w.shape[0] // groups, w.shape[1]
@@ -281,7 +283,7 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
     group_outputs = out_channels // geometry.groups
     weight_bytes = out_channels * taps_in * x.dtype.itemsize
     # Every band adds all of dw once, which only many columns repay.
-    bands = window.bands(xp, dy.shape[0], *dy.shape[2:], taps_in * x.dtype.itemsize, least_columns=512)
+    bands = window.bands(xp, dy.shape[0], dy.shape[2], dy.shape[3], taps_in * x.dtype.itemsize, least_columns=512)
     lanes = max(1, min(len(bands), _LANES, _LANE_BYTES // weight_bytes))
     blocks = _channel_blocks(geometry.groups, group_outputs, 1 if lanes > 1 or xp.__name__ != "numpy" else _DEEP_BLOCKS)
     sums = xp.zeros((lanes, out_channels, taps_in), x.dtype)
@@ -378,7 +380,7 @@ def _channel_blocks(groups: int, group_outputs: int, parts: int) -> list[tuple[i
     return [
         (group, slice(group * group_outputs + a, group * group_outputs + b))
         for group in range(groups)
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in pairwise(edges)
     ]
 
 
@@ -395,7 +397,7 @@ def _columns(xp: Namespace, x: Array, geometry: Geometry, job: _Job, out_width: 
 
 
 def _flat_rows(block: Array) -> Array:
-    """A view (o, R*W) of some whole rows (o, R, W) of a C-ordered array: BLAS takes the gap between channels as it is."""
+    """A view (o, R*W) of whole rows (o, R, W) of an array in C order; BLAS takes the gaps between channels as given."""
     return block.reshape(block.shape[0], -1)
 
 

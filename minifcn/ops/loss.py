@@ -77,7 +77,7 @@ def softmax_cross_entropy(
 
 
 def softmax_cross_entropy_backward(dy: Array | float, cache: LossCache) -> tuple[Array]:
-    """Gradient (dscores,) of `softmax_cross_entropy`: (softmax - one hot) * weight / normaliser, times dy (a number)."""
+    """Gradient (dscores,) of `softmax_cross_entropy`: (softmax - one hot) * weight / normaliser, times dy, a number."""
     probabilities, labels, weights, normaliser = cache
     xp = xp_of(probabilities)
     dscores = xp.empty(probabilities.shape, probabilities.dtype)
@@ -98,20 +98,25 @@ def softmax_cross_entropy_backward(dy: Array | float, cache: LossCache) -> tuple
 
 def _check(scores: Array, labels: Array, reduction: str, class_weights: Array | None, mask: Array | None) -> None:
     if scores.ndim != 4 or scores.dtype.kind != "f":
-        raise ShapeError(f"softmax_cross_entropy: expected floating scores (N, C, H, W), got {scores.shape} {scores.dtype}")
+        raise ShapeError(
+            f"softmax_cross_entropy: expected floating scores (N, C, H, W), got {scores.shape} {scores.dtype}"
+        )
     n, classes, height, width = scores.shape
     if tuple(labels.shape) != (n, height, width) or labels.dtype.kind not in "iu":
         raise ShapeError(
-            f"softmax_cross_entropy: expected integer labels of {(n, height, width)} for scores of {tuple(scores.shape)}, "
-            f"got {tuple(labels.shape)} {labels.dtype}"
+            f"softmax_cross_entropy: expected integer labels of {(n, height, width)} for scores of "
+            f"{tuple(scores.shape)}, got {tuple(labels.shape)} {labels.dtype}"
         )
     if reduction not in ("sum", "mean"):
         raise ShapeError(f"softmax_cross_entropy: reduction must be 'sum' or 'mean', got {reduction!r}")
     if class_weights is not None and tuple(class_weights.shape) != (classes,):
-        raise ShapeError(f"softmax_cross_entropy: expected {classes} class weights, got shape {tuple(class_weights.shape)}")
+        raise ShapeError(
+            f"softmax_cross_entropy: expected {classes} class weights, got shape {tuple(class_weights.shape)}"
+        )
     if mask is not None and (tuple(mask.shape) != tuple(labels.shape) or mask.dtype.kind != "b"):
         raise ShapeError(
-            f"softmax_cross_entropy: expected a boolean mask of {tuple(labels.shape)}, got {tuple(mask.shape)} {mask.dtype}"
+            f"softmax_cross_entropy: expected a boolean mask of {tuple(labels.shape)}, got "
+            f"{tuple(mask.shape)} {mask.dtype}"
         )
 
 

@@ -150,7 +150,7 @@ def pool_geometry(
     return PoolGeometry(kernel, steps, pad, bool(ceil_mode))
 
 
-def pool2d_size(size: Pair, geometry: PoolGeometry) -> Pair:
+def pool2d_size(size: tuple[int, ...], geometry: PoolGeometry) -> Pair:
     """Output (height, width) of a pooling layer over an image of `size`."""
     kernel, stride, padding, ceil_mode = geometry
     axes = zip(size, kernel, stride, padding, strict=True)
