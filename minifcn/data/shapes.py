@@ -167,7 +167,7 @@ class Shapes:
     seed: int = 0
     tint: float = 0.5  # how often an object wears the colour of its form
     classes: list[str] = field(default_factory=lambda: list(CLASSES))
-    palette: NDArray[np.uint8] = field(default_factory=lambda: VOC_PALETTE, repr=False)
+    palette: NDArray[np.uint8] = field(default_factory=lambda: VOC_PALETTE, repr=False, compare=False)
     ignore_index: int = IGNORE
 
     @property
@@ -187,22 +187,23 @@ class Shapes:
         return Sample(f"{self.split}_{i:05d}", image, label)
 
 
-#: The numbers that `shapes:key=value,...` takes.
-OPTIONS = {"size": 96, "train": 512, "val": 64, "seed": 0, "tint": 0.5}
+#: What `shapes:key=value,...` takes, and what holds without it.
+OPTIONS = {"size": "96", "train": "512", "val": "64", "seed": "0", "tint": "0.5"}
 
 
 def open_shapes(options: str, split: str) -> Shapes:
     """`shapes:SIZE` or `shapes:key=value,...`; SIZE is 96, or 128x96 for width x height."""
     if split not in SPLITS:
         raise DataError(f"shapes: no split {split!r}; there are {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}")
-    words = dict(word.partition("=")[::2] if "=" in word else ("size", word) for word in options.split(",") if word)
-    for key in words.keys() - OPTIONS.keys():
-        raise DataError(f"shapes:{options}: unknown option {key!r}{did_you_mean(key, OPTIONS)} "
-                        f"Options: {', '.join(f'{name}={value}' for name, value in OPTIONS.items())}")
+    given = dict(word.partition("=")[::2] if "=" in word else ("size", word) for word in options.split(",") if word)
+    for key in given.keys() - OPTIONS.keys():
+        raise DataError(f"shapes:{options}: unknown option {key!r}; there are "
+                        f"{', '.join(OPTIONS)}{did_you_mean(key, OPTIONS)}")
+    values = OPTIONS | given
     try:
-        width, _, height = words.get("size", "96").partition("x")
-        made = Shapes(split, int(words.get(split, OPTIONS[split])), int(height or width), int(width),
-                      int(words.get("seed", 0)), float(words.get("tint", 0.5)))
+        width, _, height = values["size"].partition("x")
+        made = Shapes(split, int(values[split]), int(height or width), int(width), int(values["seed"]),
+                      float(values["tint"]))
     except ValueError as error:
         raise DataError(f"shapes:{options}: {error}; every option is a number, as in "
                         "shapes:size=128,train=1000") from error
