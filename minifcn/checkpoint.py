@@ -1,0 +1,82 @@
+"""Everything that a run needs to go on bit for bit: weights, velocities, and the state of all that draws or counts.
+
+One safetensors file: arrays "weights/NAME" and "velocity/NAME", the rest JSON in its metadata. Nothing is pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minifcn.errors import CheckpointError, MinifcnError
+from minifcn.net import Net
+from minifcn.optim import MomentumSGD
+from minifcn.weights import tensors
+
+FORMAT = "minifcn checkpoint"
+VERSION = 1
+
+
+class Checkpoint(NamedTuple):
+    """A file's content. `state` is what the run put beside the arrays: JSON values."""
+
+    weights: dict[str, np.ndarray]
+    velocity: dict[str, np.ndarray]
+    generators: list[dict[str, Any]]
+    state: dict[str, Any]
+
+
+def save(path: str | PathLike[str], net: Net, sgd: MomentumSGD, state: Mapping[str, Any]) -> None:
+    """Writes the net's weights, its dropout generators, the velocities, and `state`; whole, or not at all."""
+    arrays = {f"weights/{name}": array for name, array in net.state_dict().items()}
+    if bad := [name for name, array in arrays.items() if not np.isfinite(array).all()]:
+        raise CheckpointError(f"{path}: not written, {bad[0]} holds NaN or Inf; an earlier checkpoint is untouched")
+    arrays |= {f"velocity/{name}": array for name, array in sgd.state_dict().items()}
+    generators = [generator.bit_generator.state for generator in net.generators()]
+    try:
+        tensors.write(
+            path, arrays, {"format": FORMAT, "version": VERSION, "generators": generators, "state": dict(state)}
+        )
+    except MinifcnError as error:
+        raise CheckpointError(str(error)) from error
+
+
+def load(path: str | PathLike[str]) -> Checkpoint:
+    """Reads a file that `save` wrote; CheckpointError for any other."""
+    try:
+        arrays, metadata = tensors.read(path)
+    except MinifcnError as error:
+        raise CheckpointError(str(error)) from error
+    if (metadata.get("format"), metadata.get("version")) != (FORMAT, VERSION):
+        got = f"{metadata.get('format')!r} {metadata.get('version')!r}"
+        raise CheckpointError(f"{path}: expected a {FORMAT} of version {VERSION}, got {got}")
+    return Checkpoint(
+        _below("weights/", arrays), _below("velocity/", arrays), metadata["generators"], metadata["state"]
+    )
+
+
+def restore(checkpoint: Checkpoint, net: Net, sgd: MomentumSGD) -> None:
+    """Puts a checkpoint into a net and an optimizer that were built as those it was saved from."""
+    generators = net.generators()
+    if len(generators) != len(checkpoint.generators):
+        raise CheckpointError(
+            f"expected the state of the {len(generators)} generators that the net draws from, "
+            f"the checkpoint has {len(checkpoint.generators)}"
+        )
+    try:
+        net.load_state_dict(checkpoint.weights)
+    except MinifcnError as error:
+        raise CheckpointError(f"the checkpoint belongs to another net: {error}") from error
+    sgd.load_state_dict(checkpoint.velocity)
+    for generator, state in zip(generators, checkpoint.generators, strict=True):
+        try:
+            generator.bit_generator.state = state
+        except (TypeError, ValueError, KeyError) as error:
+            raise CheckpointError(f"the checkpoint's generator state does not fit: {error}") from error
+
+
+def _below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -1,0 +1,246 @@
+"""The settings of a training run: one dataclass, from which flags, TOML files, checks and the echo of overrides derive.
+
+Precedence: defaults < recipe < TOML file < flags. To add a setting, add a field; nothing else names it but its user.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from minifcn import recipes
+from minifcn.command import did_you_mean
+from minifcn.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def _setting(
+    default: Any,
+    help: str,
+    *,
+    group: str,
+    choices: tuple[str, ...] = (),
+    least: float = -math.inf,
+    most: float = math.inf,
+    above: float = -math.inf,
+) -> Any:
+    """A dataclass field with what flags, files and checks need to know of it. `above` is a bound not to be reached."""
+    limits = dict(help=help, group=group, choices=choices, least=least, most=most, above=above)
+    return field(default=default, metadata=limits)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides what a run computes. An empty string or 0 switches off what can be off."""
+
+    recipe: str = _setting(
+        "tiny", "settings to start from (minifcn/recipes.py)", group="recipe", choices=tuple(recipes.RECIPES)
+    )
+
+    net: str = _setting("fcn8s", "fcn32s, fcn16s, fcn8s or fcn8s-atonce", group="net")
+    preset: str = _setting("tiny", "width of the layers: vgg16 (134 M parameters) or tiny", group="net")
+    input_padding: int | str = _setting(
+        "preset", "pixels around the picture: 100 as in the paper, 'same', or the 'preset''s own", group="net"
+    )
+    init: str = _setting("", "weight file to start from; empty: random trunk", group="net")
+
+    data: str = _setting("shapes", "data set: shapes[:SIZE], voc:DIR, camvid:DIR or folder:DIR", group="data")
+    split: str = _setting("train", "part of it to train on", group="data")
+    val_data: str = _setting("", "data set to evaluate on; empty: the same", group="data")
+    val_split: str = _setting("val", "part of it to evaluate on", group="data")
+    val_limit: int = _setting(0, "evaluate on at most so many pictures; 0: all", group="data", least=0)
+    mirror: bool = _setting(False, "mirror half of the pictures", group="data")
+    jitter: int = _setting(0, "move pictures by up to so many pixels", group="data", least=0)
+    scale: float = _setting(
+        1.0, "resize pictures by a factor between 1/SCALE and SCALE; 1: do not", group="data", least=1, most=8
+    )
+    crop: int = _setting(0, "cut a random square of so many pixels; 0: whole pictures", group="data", least=0)
+    overfit: int = _setting(
+        0, "train and evaluate on the same N pictures, by heart: no augmentation, no dropout", group="data", least=0
+    )
+
+    iterations: int = _setting(1000, "updates of the weights", group="optimisation", least=1)
+    batch_size: int = _setting(1, "pictures in a forward pass", group="optimisation", least=1)
+    iter_size: int = _setting(1, "forward passes whose gradients make one update", group="optimisation", least=1)
+    lr: float = _setting(0.01, "learning rate; biases have twice as much", group="optimisation", above=0)
+    lr_policy: str = _setting(
+        "fixed", "fixed, or poly: lr (1 - step/iterations)^0.9", group="optimisation", choices=("fixed", "poly")
+    )
+    momentum: float = _setting(0.9, "share of the last step in the next", group="optimisation", least=0, most=1)
+    weight_decay: float = _setting(0.0005, "pull of the weights to 0; biases have none", group="optimisation", least=0)
+    loss: str = _setting(
+        "mean", "over the pixels: mean, or the reference's sum", group="optimisation", choices=("mean", "sum")
+    )
+    class_weights: str = _setting(
+        "none", "weight of a class in the loss; sqrt-inverse: root of 1 / its share of the pixels, at most 4",
+        group="optimisation", choices=("none", "sqrt-inverse"),
+    )  # fmt: skip
+    clip_norm: float = _setting(0.0, "largest norm of the gradients; 0: any", group="optimisation", least=0)
+
+    seed: int = _setting(1, "of weights, order, augmentation and dropout", group="run", least=0)
+    device: str = _setting("cpu", "cpu or gpu", group="run", choices=("cpu", "gpu"))
+    threads: int = _setting(0, "threads on the CPU, results are the same; 0: one a core", group="run", least=0)
+    strict: bool = _setting(False, "check shapes, dtypes and finiteness of everything: slower", group="run")
+    eval_every: int = _setting(0, "steps between evaluations; 0: only at the end", group="run", least=0)
+    checkpoint_every: int = _setting(500, "steps between checkpoints; 0: only at the end", group="run", least=0)
+    log_every: int = _setting(20, "steps between lines of text and looks at a GPU's loss", group="run", least=1)
+
+    def __post_init__(self) -> None:
+        for name in names():
+            object.__setattr__(self, name, check(name, getattr(self, name), "setting"))
+
+
+#: What may differ when a run goes on: nothing here changes the arithmetic of a step already taken.
+FREE_ON_RESUME = frozenset(
+    {"iterations", "device", "threads", "strict", "eval_every", "checkpoint_every", "log_every",
+     "val_data", "val_split", "val_limit"}
+)  # fmt: skip
+
+_TYPES = {name: hint for name, hint in get_type_hints(TrainConfig).items()}
+
+
+def names() -> list[str]:
+    """All settings, in the order of the dataclass."""
+    return [f.name for f in dataclasses.fields(TrainConfig)]
+
+
+def resolve(file: Mapping[str, Any], flags: Mapping[str, Any], where: str = "settings file") -> TrainConfig:
+    """The configuration of a recipe, changed by a file's settings and then by flags.
+
+    The recipe is the one that flags or file name, else the default; its learning rate may depend on the net.
+    Raises ConfigError for unknown keys and values that do not fit.
+    """
+    given = {**checked(file, where), **checked(flags, "flags")}
+    base = recipes.settings(check("recipe", given.get("recipe", TrainConfig.recipe), "settings"), given.get("net"))
+    return TrainConfig(**{**base, **given})
+
+
+def overrides(config: TrainConfig) -> list[str]:
+    """A line for each setting in which `config` departs from its recipe (where that is silent, from the default)."""
+    base = resolve({}, {"recipe": config.recipe, "net": config.net})
+    base = dataclasses.replace(base, net=recipes.settings(config.recipe).get("net", base.net))
+    changed = differences(base, config)
+    return [f"{name} = {_toml(new)} (recipe {config.recipe}: {_toml(old)})" for name, old, new in changed]
+
+
+def differences(one: TrainConfig, other: TrainConfig) -> Iterator[tuple[str, Any, Any]]:
+    """(name, value in one, value in the other) where they differ."""
+    for name in names():
+        if getattr(one, name) != getattr(other, name):
+            yield name, getattr(one, name), getattr(other, name)
+
+
+def checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """`values` with each value in its setting's type; ConfigError for an unknown key or a value that does not fit."""
+    for key in values:
+        if key not in _TYPES:
+            raise ConfigError(f"{where}: unknown setting {key!r}{did_you_mean(key, names())}")
+    return {key: check(key, value, where) for key, value in values.items()}
+
+
+def check(name: str, value: Any, where: str) -> Any:
+    """`value` in the type of setting `name` (an int becomes a float where one is asked for), or ConfigError."""
+    kind = _TYPES[name]
+    if kind is float and type(value) is int:
+        value = float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ConfigError(f"{where}: {name} expects {_name_of(kind)}, got {value!r}")
+    limits = _limits(name)
+    if limits["choices"] and value not in limits["choices"]:
+        raise ConfigError(f"{where}: {name} cannot be {value!r}{did_you_mean(value, limits['choices'])}")
+    if isinstance(value, (int, float)):
+        too_low = not (value >= limits["least"] and value > limits["above"])  # written so that NaN is refused
+        if too_low or value > limits["most"] or math.isinf(value):
+            raise ConfigError(f"{where}: {name} expects a number {_range(limits)}, got {value!r}")
+    return value
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings that a TOML file gives, unchecked; ConfigError if it is none."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+
+
+def to_toml(config: TrainConfig, note: str = "") -> str:
+    """A TOML file of all settings in their groups, that `read_toml` and `resolve` turn into the same configuration."""
+    lines = [f"# {line}" for line in note.splitlines()]
+    for group, members in _groups():
+        lines += ["", f"# {group}", *(f"{name} = {_toml(getattr(config, name))}" for name in members)]
+    return "\n".join(lines) + "\n"
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """A flag for each setting, grouped, its default in the help. What is not given is not in the parsed namespace."""
+    usual = resolve({}, {})
+    for group, members in _groups():
+        arguments = parser.add_argument_group(group)
+        for name in members:
+            flag, kind, limits = "--" + name.replace("_", "-"), _TYPES[name], _limits(name)
+            text = f"{limits['help']} [{_toml(getattr(usual, name))}]".replace("%", "%%")
+            if kind is bool:
+                form: dict[str, Any] = {"action": argparse.BooleanOptionalAction}
+            else:
+                metavar = "|".join(limits["choices"]) or {int: "N", float: "X"}.get(kind, name.upper())
+                form = {"type": _reader(kind), "metavar": metavar}
+            arguments.add_argument(flag, help=text, default=argparse.SUPPRESS, **form)
+
+
+def flags_given(parsed: argparse.Namespace) -> dict[str, Any]:
+    """The settings among parsed arguments."""
+    return {name: getattr(parsed, name) for name in names() if hasattr(parsed, name)}
+
+
+def _groups() -> Iterator[tuple[str, list[str]]]:
+    groups = {_limits(name)["group"]: None for name in names()}  # a dict keeps their order
+    for group in groups:
+        yield group, [name for name in names() if _limits(name)["group"] == group]
+
+
+def _limits(name: str) -> Mapping[str, Any]:
+    return TrainConfig.__dataclass_fields__[name].metadata
+
+
+def _reader(kind: Any) -> Any:
+    """From the text of a flag to its value; argparse reports the ValueError with the flag's name."""
+    if kind in (int, float, str):
+        return kind
+
+    def number_or_text(text: str) -> int | str:
+        return int(text) if text.lstrip("-").isdigit() else text
+
+    return number_or_text
+
+
+def _toml(value: Any) -> str:
+    """One value as TOML writes it. JSON's strings, numbers and booleans are TOML's as well."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _name_of(kind: Any) -> str:
+    return {int: "an integer", float: "a number", bool: "true or false", str: "text"}.get(kind, "an integer or text")
+
+
+def _range(limits: Mapping[str, Any]) -> str:
+    words = []
+    if limits["above"] > -math.inf:
+        words.append(f"above {limits['above']:g}")
+    if limits["least"] > -math.inf:
+        words.append(f"of at least {limits['least']:g}")
+    if limits["most"] < math.inf:
+        words.append(f"of at most {limits['most']:g}")
+    return " and ".join(words) or "that is finite"

@@ -1,0 +1,47 @@
+"""Files that are either whole or not there: written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from minifcn.errors import MinifcnError
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """A path in the same folder to write to; it takes the place of `path` if the block ends well, and goes if not.
+
+    The suffix is kept, so that writers that go by it (Pillow, matplotlib) still can. Raises MinifcnError when the
+    system refuses (no such folder, no permission, disk full); what `path` held before is then still there, whole.
+
+    >>> with atomic_path("note.txt") as beside:             # doctest: +SKIP
+    ...     beside.write_text("all of it or nothing")
+    """
+    path = Path(path)
+    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    try:
+        try:
+            beside.touch()  # before any work is done in vain
+            mode = beside.stat().st_mode
+            yield beside
+            beside.chmod(mode)  # as any new file's: safetensors makes files that only their owner can read
+            _to_disk(beside)
+            os.replace(beside, path)
+        except OSError as error:
+            raise MinifcnError(
+                f"{path}: cannot be written ({error.strerror or error}); "
+                "check that the folder exists, may be written to, and has room; an earlier file there is untouched"
+            ) from error
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until the content is on the disk: a rename must not overtake it when the power fails."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())

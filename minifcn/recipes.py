@@ -1,0 +1,141 @@
+"""Training recipes, as plain dictionaries of settings, each with its source; and the arithmetic that goes with them.
+
+`loss` decides what a learning rate means. With the *sum* over the P counted pixels of a picture, gradients are P times
+those of the *mean*. In Caffe's update, V <- m V + lr (g + decay w), the same steps are taken with
+
+    lr_mean = P lr_sum        decay_mean = decay_sum / P
+
+so 1e-10 with the sum is 1.9e-5 with the mean for a picture of 500x375, and a decay of 5e-4 beside the sum is 2.7e-9
+beside the mean: nearly none.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: What `(1 - t/T) ** power` uses in the poly policy.
+POLY_POWER = 0.9
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "cvpr2015": {
+        "source": "Long, Shelhamer, Darrell, CVPR 2015, section 4.3. 175 epochs of SBD's 8498 pictures; the 20 of a "
+        "minibatch differ in size and are accumulated one by one; lr 100 times smaller for each stage that starts from "
+        "the one before",
+        "net": "fcn32s",
+        "preset": "vgg16",
+        "input_padding": 100,
+        "batch_size": 1,
+        "iter_size": 20,
+        "iterations": 74_358,
+        "lr": {"fcn32s": 1e-4, "fcn16s": 1e-6, "fcn8s": 1e-8, "fcn8s-atonce": 1e-4},
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "loss": "mean",
+    },
+    "heavy2016": {
+        "source": "shelhamer/fcn.berkeleyvision.org, voc-fcn*/solver.prototxt and solve.py (heavy learning); "
+        "fcn8s-atonce was run for 300000 iterations there",
+        "net": "fcn32s",
+        "preset": "vgg16",
+        "input_padding": 100,
+        "batch_size": 1,
+        "iter_size": 1,
+        "iterations": 100_000,
+        "lr": {"fcn32s": 1e-10, "fcn16s": 1e-12, "fcn8s": 1e-14, "fcn8s-atonce": 1e-10},
+        "momentum": 0.99,
+        "weight_decay": 5e-4,
+        "loss": "sum",
+    },
+    "alexnet2016": {
+        "source": "shelhamer/fcn.berkeleyvision.org, voc-fcn-alexnet/solver.prototxt and solve.py",
+        "net": "fcn-alexnet",
+        "preset": "alexnet",
+        "input_padding": 100,
+        "batch_size": 1,
+        "iter_size": 20,
+        "iterations": 100_000,
+        "lr": 1e-4,
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "loss": "mean",
+    },
+    "tiny": {
+        "source": "minifcn: FCN-8s with narrow layers on generated shapes, for two CPU cores and two minutes",
+        "net": "fcn8s",
+        "preset": "tiny",
+        "input_padding": "same",
+        "batch_size": 8,
+        "iter_size": 1,
+        "iterations": 600,
+        "lr": 0.02,
+        "lr_policy": "poly",
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "loss": "mean",
+        "clip_norm": 5.0,
+        "mirror": True,
+    },
+    "camvid": {
+        "source": "minifcn: FCN-8s with narrow layers from scratch on CamVid at 240x180, for two CPU cores",
+        "net": "fcn8s",
+        "preset": "tiny",
+        "input_padding": "same",
+        "batch_size": 4,
+        "iter_size": 1,
+        "iterations": 2_000,
+        "lr": 0.02,
+        "lr_policy": "poly",
+        "momentum": 0.9,
+        "weight_decay": 5e-4,
+        "loss": "mean",
+        "class_weights": "sqrt-inverse",
+        "clip_norm": 5.0,
+        "mirror": True,
+    },
+}
+
+
+def settings(name: str, net: str | None = None) -> dict[str, Any]:
+    """The settings of recipe `name` for `net` (default: the recipe's own), without the source; KeyError if unknown.
+
+    >>> settings("heavy2016", "fcn16s")["lr"]
+    1e-12
+    """
+    recipe = {key: value for key, value in RECIPES[name].items() if key != "source"}
+    if net is not None:
+        recipe["net"] = net
+    if isinstance(recipe["lr"], dict):  # one for each stage; a net the source does not train starts as its first
+        recipe["lr"] = recipe["lr"].get(recipe["net"], next(iter(recipe["lr"].values())))
+    return recipe
+
+
+def learning_rate(policy: str, lr: float, step: int, iterations: int) -> float:
+    """The rate of step `step` (from 0) of `iterations`: "fixed", or "poly", lr (1 - step / iterations)^0.9."""
+    if policy == "fixed":
+        return lr
+    return lr * (1 - step / iterations) ** POLY_POWER
+
+
+def sum_to_mean(lr: float, weight_decay: float, pixels: float) -> tuple[float, float]:
+    """(lr, decay) for the mean loss that take the steps of these for the sum over `pixels` counted pixels a picture.
+
+    >>> lr, decay = sum_to_mean(1e-10, 5e-4, 500 * 375)
+    >>> f"{lr:.3g} {decay:.2g}"
+    '1.88e-05 2.7e-09'
+    """
+    return lr * pixels, weight_decay / pixels
+
+
+def mean_to_sum(lr: float, weight_decay: float, pixels: float) -> tuple[float, float]:
+    """(lr, decay) for the sum loss that take the steps of these for the mean over `pixels` counted pixels a picture."""
+    return lr / pixels, weight_decay * pixels
+
+
+def class_weights(counts: Any, most: float = 4.0) -> Any:
+    """Weights (C,) for the loss, the root of the inverse share of pixels, mean share 1, at most `most`.
+
+    `counts` (C,) are pixels of each class. A class with none gets `most`; equal counts give all ones.
+    """
+    shares = counts / max(1, counts.sum())
+    even = 1.0 / len(counts)
+    return (even / shares.clip(even / most**2)) ** 0.5

@@ -1,0 +1,96 @@
+"""Fail at step 0, not at step 10,000: what is wrong with a run, as early as it shows, and what to do about it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from minifcn.backend import xp_of
+from minifcn.data import IGNORE, Batch
+from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError
+from minifcn.net import Net
+
+
+def labels(batch: Batch, num_classes: int) -> None:
+    """DataError that names the picture if a label is neither a class nor 255."""
+    wrong = (batch.labels >= num_classes) & (batch.labels != IGNORE)
+    if not wrong.any():
+        return
+    n = int(np.flatnonzero(wrong.any(axis=(1, 2)))[0])
+    values = ", ".join(str(value) for value in np.unique(batch.labels[n][wrong[n]])[:5])
+    raise DataError(
+        f"{batch.names[n]}: {int(wrong[n].sum())} pixels have labels outside 0..{num_classes - 1}: {values}; map them "
+        f"to a class or to {IGNORE} (ignored), or list all classes; `minifcn data check SPEC` finds all such files"
+    )
+
+
+def trunk(net: Net) -> None:
+    """WeightsError if learned layers are all zero that must not be: nothing would ever reach the loss through them.
+
+    Score layers are meant to start at zero.
+    """
+    zero = [
+        name
+        for name, param in net.params.items()
+        if name.endswith(".weight") and param.learns and not name.startswith("score") and not bool(param.data.any())
+    ]
+    if zero:
+        raise WeightsError(
+            f"{', '.join(zero[:4])}{' ...' * (len(zero) > 4)}: all zero, so nothing passes through, and the net would "
+            "learn biases only; were the pretrained weights forgotten (--init FILE), or do they lack these layers?"
+        )
+
+
+def output(net: Net, batch: Batch) -> None:
+    """ConfigError if the net does not score every pixel of its input."""
+    shape = net.plan(batch.x.shape).output_shape
+    if tuple(shape[2:]) != batch.x.shape[2:]:
+        raise ConfigError(
+            f"net {net.spec.get('name')}: expected scores for each of {batch.x.shape[2:]} pixels, got an output of "
+            f"{shape}; a classifier cannot be trained on label maps: choose an fcn"
+        )
+
+
+def gradients(net: Net) -> None:
+    """MinifcnError if no weight got a gradient from the first backward pass.
+
+    Biases alone do not count: behind a dead trunk the scores' biases still learn how frequent the classes are.
+    """
+    weights = [param for name, param in net.params.items() if name.endswith(".weight") and param.learns]
+    if not any(param.grad is not None and bool(param.grad.any()) for param in weights):
+        raise MinifcnError(
+            "the first backward pass gave every weight a gradient of zero: no signal passes through the net; are all "
+            "pictures or activations zero, or all layers frozen, or all labels of the first batch ignored?"
+        )
+
+
+def explain_loss(net: Net, step: int, loss: float, lr: float, rerun: Callable[[], object]) -> MinifcnError:
+    """The error for a loss that is NaN or infinite; `rerun()` repeats its forward and backward pass, to be watched."""
+    cause = _where(net, rerun)
+    return MinifcnError(
+        f"step {step}: the loss is {loss}. {cause}. Try --lr {lr / 10:.3g} (now {lr:.3g}), or --clip-norm 5; a loss "
+        "summed over pixels wants a rate as many times smaller as a picture has pixels. Checkpoints are untouched"
+    )
+
+
+@contextmanager
+def no_warnings() -> Iterator[None]:
+    """Inside, NumPy is silent about overflow and NaN in all threads: the loss is looked at, and explained better."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        yield
+
+
+def _where(net: Net, rerun: Callable[[], object]) -> str:
+    for name, param in net.params.items():
+        if not bool(xp_of(param.data).isfinite(param.data).all()):
+            return f"The last updates made {name} NaN or infinite: the steps were too long"
+    try:
+        with net.strict():
+            rerun()
+    except MinifcnError as error:
+        return f"Run again under strict checks: {error}"
+    return "Run again under strict checks, every layer's output was finite: only the loss itself overflowed"

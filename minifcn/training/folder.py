@@ -1,0 +1,156 @@
+"""What a run leaves behind, and what it goes on from.
+
+    config.toml              all settings; `minifcn train --config` of it repeats the run
+    log.csv                  a row for each step, with the four measures where the net was evaluated
+    curves.png, samples.png  the log, and some pictures with truth and prediction
+    weights.safetensors      the net, for `minifcn evaluate` and `minifcn predict`
+    checkpoint.safetensors   for `minifcn train --resume`
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime
+import itertools
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from minifcn import config as configuration
+from minifcn.backend import Array, to_numpy, xp_of
+from minifcn.config import TrainConfig
+from minifcn.errors import CheckpointError, ConfigError, MinifcnError
+from minifcn.files import atomic_path
+from minifcn.metrics import Scores
+
+MEASURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
+COLUMNS = ("step", "loss", "lr", "seconds", *MEASURES)
+
+
+class RunFolder:
+    """Paths in the folder of a run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.toml"
+        self.log = path / "log.csv"
+        self.curves = path / "curves.png"
+        self.samples = path / "samples.png"
+        self.weights = path / "weights.safetensors"
+        self.checkpoint = path / "checkpoint.safetensors"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def create(cls, out: str, config: TrainConfig) -> RunFolder:
+        """A new folder with its config.toml: `out`, or one named after date, net and data. Never one that is in use."""
+        path = Path(out) if out else _free_name(config)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            used = any(path.iterdir())
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be the folder of a run ({error.strerror})") from error
+        if used:
+            raise ConfigError(
+                f"{path}: is not empty, and no run is overwritten; choose another --out, or go on with --resume {path}"
+            )
+        folder = cls(path)
+        folder.write_config(config)
+        return folder
+
+    @classmethod
+    def existing(cls, path: str) -> RunFolder:
+        """The folder of a run that can be resumed; CheckpointError if it is none."""
+        folder = cls(Path(path))
+        if not folder.config.is_file():
+            raise CheckpointError(f"{path}: not the folder of a run: it has no {folder.config.name}")
+        if not folder.checkpoint.is_file():
+            raise CheckpointError(
+                f"{path}: has no {folder.checkpoint.name} yet, the run ended before its first; "
+                f"repeat it with --config {folder.config} --out ANOTHER"
+            )
+        return folder
+
+    def write_config(self, config: TrainConfig) -> None:
+        note = "All settings of this run. Repeat it with: minifcn train --config THIS_FILE"
+        with atomic_path(self.config) as beside:
+            beside.write_text(configuration.to_toml(config, note), encoding="utf-8")
+
+
+class Log:
+    """The rows of log.csv. Losses stay on the device until `settle`, so that a GPU is not waited for at every step."""
+
+    def __init__(self, path: Path) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._path = path
+        self._pending: list[tuple[dict[str, Any], Array]] = []
+        self._written = 0
+
+    def go_on(self, step: int) -> None:
+        """Takes over the rows up to `step`; later ones, of steps whose weights were never saved, are dropped."""
+        try:
+            with open(self._path, newline="", encoding="utf-8") as file:
+                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointError(f"{self._path}: cannot be continued: {error}") from error
+        self.rows = [{key: _number(value) for key, value in row.items() if value} for row in rows]
+        self._written = 0
+        self._rewrite()
+
+    def record(self, step: int, loss: Array, lr: float, seconds: float) -> None:
+        """Another step has been computed."""
+        self._pending.append(({"step": step, "lr": lr, "seconds": round(seconds, 3)}, loss))
+
+    def settle(self) -> tuple[int, float] | None:
+        """Reads the losses recorded since the last time; returns (step, loss) of the first that is not finite."""
+        if not self._pending:
+            return None
+        rows, losses = zip(*self._pending, strict=True)
+        self._pending = []
+        for row, loss in zip(rows, to_numpy(xp_of(losses[0]).stack(losses)).tolist(), strict=True):
+            if not math.isfinite(loss):
+                return row["step"], loss
+            self.rows.append({**row, "loss": loss})
+        return None
+
+    def score(self, scores: Scores) -> None:
+        """The measures after the step of the last settled row."""
+        self.rows[-1].update({name: getattr(scores, name) for name in MEASURES})
+        self._written = 0  # the row may be in the file already: after a resume in the middle of an evaluation
+
+    def write(self) -> None:
+        """Appends the settled rows to the file."""
+        if self._written == 0:
+            self._rewrite()
+            return
+        try:
+            with open(self._path, "a", newline="", encoding="utf-8") as file:
+                _writer(file).writerows(self.rows[self._written :])
+        except OSError as error:
+            raise MinifcnError(f"{self._path}: cannot be written ({error.strerror})") from error
+        self._written = len(self.rows)
+
+    def _rewrite(self) -> None:
+        with atomic_path(self._path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
+            writer = _writer(file)
+            writer.writeheader()
+            writer.writerows(self.rows)
+        self._written = len(self.rows)
+
+
+def _writer(file: Any) -> csv.DictWriter:
+    return csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.isdigit() else float(text)
+
+
+def _free_name(config: TrainConfig) -> Path:
+    kind, _, rest = config.data.partition(":")
+    data = re.sub(r"[^A-Za-z0-9]+", "-", f"{kind}-{Path(rest).name}" if kind == "folder" else kind).strip("-")
+    name = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{config.net}-{data}"
+    candidates = itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2)))
+    return next(path for path in (Path("runs") / candidate for candidate in candidates) if not path.exists())

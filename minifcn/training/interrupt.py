@@ -1,0 +1,43 @@
+"""Ctrl-C without loss: the step under way is finished and saved."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+
+
+class Interrupt:
+    """In a `with`, Ctrl-C and SIGTERM only set `requested`; a second one stops at once, as ever.
+
+    Signals reach Python's main thread alone, so elsewhere this changes nothing.
+    """
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._before: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Interrupt:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._handle) for number in self.SIGNALS}
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._restore()
+
+    def __call__(self) -> bool:
+        return self.requested
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        self._restore()
+        # Not print: the signal may have come in the middle of one, and Python's buffers are not re-entrant.
+        os.write(2, b"\nfinishing this step, then saving; once more stops at once\n")
+
+    def _restore(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._before = {}

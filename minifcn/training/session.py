@@ -1,0 +1,129 @@
+"""A run under way: counts its steps, and evaluates, saves and reports when due."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from minifcn import checkpoint, data, weights
+from minifcn.backend import Array
+from minifcn.config import TrainConfig
+from minifcn.data.dataset import Dataset
+from minifcn.inspection import plots
+from minifcn.metrics import Scores, table
+from minifcn.net import Net
+from minifcn.optim import MomentumSGD
+from minifcn.training import checks
+from minifcn.training.evaluation import evaluate, sample_rows
+from minifcn.training.folder import Log, RunFolder
+from minifcn.training.objective import Objective
+from minifcn.training.progress import Progress
+
+
+class Session:
+    """What the loop of `minifcn.train` works with. `step` is the number of updates made."""
+
+    def __init__(
+        self, config: TrainConfig, folder: RunFolder, net: Net, sgd: MomentumSGD, objective: Objective, val: Dataset
+    ) -> None:
+        self.config, self.folder, self.val = config, folder, val
+        self.net, self.sgd, self.objective = net, sgd, objective
+        self.log = Log(folder.log)
+        self.step = 0
+        self._evaluated = True  # whether an evaluation that the current step calls for has been made
+        self._saved: tuple[int, bool] | None = None
+        self._scores: Scores | None = None
+        self._seconds = 0.0  # in earlier sittings
+        self._since = time.perf_counter()
+
+    def restore(self, saved: checkpoint.Checkpoint) -> None:
+        """Goes on where a checkpoint was made."""
+        checkpoint.restore(saved, self.net, self.sgd)
+        self.step, self._evaluated = saved.state["step"], saved.state["evaluated"]
+        self._seconds = saved.state["seconds"]
+        self.log.go_on(self.step)
+
+    def record(self, loss: Array, loader: data.Loader) -> None:
+        """Notes the loss of the step under way. On the CPU, and at times on a GPU, makes sure that it is finite."""
+        self.log.record(self.step + 1, loss, self.sgd.lr, self._elapsed())
+        if self.objective.xp is np or self._due(self.step + 1):
+            self._settle(loader)
+
+    def advance(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """One more update is made: evaluates and saves if it is time to, or if `stop()`."""
+        self.step += 1
+        progress.step(self.step, self.log.rows[-1]["loss"] if self.log.rows else None, self.sgd.lr)
+        self._evaluated = not self._evaluation_due()
+        self.complete(progress, stop)
+
+    def complete(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """What is still to be done after the current step: also at a resume, when Ctrl-C had cut it short."""
+        if not self._evaluated and not stop():
+            confusion = evaluate(self.net, self.val, self.objective.xp, stop)
+            if confusion is not None:
+                self._evaluated, self._scores = True, confusion.scores()
+                self.log.score(self._scores)
+                progress.say(
+                    f"step {self.step}: mean IU {self._scores.mean_iu:.4f}, "
+                    f"pixel accuracy {self._scores.pixel_accuracy:.4f} on {self.val.name}"
+                )
+        if self._due(self.step):
+            self.log.write()
+        every = self.config.checkpoint_every
+        if stop() or self.step == self.config.iterations or (every and self.step % every == 0):
+            self._save()
+
+    def finish(self, classes: list[str], palette: np.ndarray) -> None:
+        """Leaves weights and pictures in the folder and prints what was reached."""
+        colours = palette[: len(classes)].tolist()
+        weights.save(self.folder.weights, self.net, {"classes": classes, "palette": colours, "source": "minifcn train"})
+        plots.curves(self.log.rows, self.folder.curves)
+        rows = sample_rows(self.net, self.val, self.objective.xp)
+        plots.samples(rows, classes, palette, self.folder.samples, self.val.ignore_index)
+        if self._scores is not None:
+            print(f"\n{self.val.name}, {len(self.val)} pictures, after {self.step} steps in {self._elapsed():.0f} s\n")
+            print(table(self._scores, classes))
+        print(f"\n{self.folder}: " + ", ".join(sorted(path.name for path in self.folder.path.iterdir())))
+
+    def _settle(self, loader: data.Loader) -> None:
+        bad = self.log.settle()
+        if bad is None:
+            return
+        step, loss = bad
+        first = (step - 1) * self.config.iter_size
+        batches = iter([loader.batch(first + k) for k in range(self.config.iter_size)])
+        self.log.write()
+        raise checks.explain_loss(
+            self.net, step, loss, self.sgd.lr,
+            rerun=lambda: self.objective.accumulate(self.net, batches, self.config.iter_size),
+        )  # fmt: skip
+
+    def _save(self) -> None:
+        if self._saved == (self.step, self._evaluated):
+            return
+        self.log.write()  # before the checkpoint: on resume, rows beyond it are cut off, but none may be missing
+        state = {
+            "step": self.step,
+            "evaluated": self._evaluated,
+            "seconds": self._elapsed(),
+            "config": dataclasses.asdict(self.config),
+        }
+        checkpoint.save(self.folder.checkpoint, self.net, self.sgd, state)
+        plots.curves(self.log.rows, self.folder.curves)
+        self._saved = (self.step, self._evaluated)
+
+    def _evaluation_due(self) -> bool:
+        every = self.config.eval_every
+        return self.step == self.config.iterations or bool(every and self.step % every == 0)
+
+    def _due(self, step: int) -> bool:
+        """Whether `step` is one to look at the losses and write the log."""
+        config = self.config
+        marks = (config.log_every, config.eval_every, config.checkpoint_every)
+        return step == config.iterations or any(every and step % every == 0 for every in marks)
+
+    def _elapsed(self) -> float:
+        return self._seconds + time.perf_counter() - self._since

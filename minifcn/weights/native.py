@@ -1,0 +1,94 @@
+"""minifcn's own weight format: safetensors, with metadata from which the net can be rebuilt and used.
+
+Metadata keys, each value JSON:
+
+    format     "minifcn"          version  1
+    net        arguments of `models.build`: name, num_classes, preset, input_padding
+    classes    names of the classes           palette  their colours [[r, g, b], ...]
+    channels   order of the input's channels, "BGR"
+    mean       what is subtracted from them   scale    what they are multiplied with after that
+    source     where the weights come from, for instance a converted file's name; sha256  that file's hash
+
+Arrays are named as in `net.state_dict()`: "conv1_1.weight", "score_fr.bias", "upscore8.weight".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from minifcn import models
+from minifcn.data.preprocess import MEAN_BGR
+from minifcn.errors import MinifcnError, WeightsError
+from minifcn.net import Net
+from minifcn.weights import tensors
+from minifcn.weights.report import Report
+
+FORMAT = "minifcn"
+VERSION = 1
+#: The input that minifcn's nets are fed with, and what is assumed of files that do not say.
+INPUT = {"channels": "BGR", "mean": list(MEAN_BGR), "scale": 1.0}
+
+
+def save(path: str | PathLike[str], net: Net, metadata: Mapping[str, Any] | None = None) -> None:
+    """Writes `net`'s weights with how to rebuild it and what `metadata` adds (classes, palette, source, ...)."""
+    about = {"format": FORMAT, "version": VERSION, "net": net.spec, **INPUT, **(metadata or {})}
+    tensors.write(path, net.state_dict(), about)
+
+
+def load(net: Net, path: str | PathLike[str]) -> Report:
+    """Copies a file's weights into `net`. All names and shapes must fit, or WeightsError and the net is unchanged."""
+    arrays, metadata = _read(path)
+    return _put(net, path, arrays, metadata)
+
+
+def open_net(path: str | PathLike[str], spec: Mapping[str, Any] | None = None) -> tuple[Net, dict[str, Any]]:
+    """(net, metadata): the net that a file describes, with its weights.
+
+    A file that does not describe its net needs `spec`, the arguments of `models.build`. Input settings that are missing
+    are in the metadata with the values assumed, and `metadata["assumed"]` lists a line for each.
+    """
+    arrays, metadata = _read(path)
+    spec = metadata.get("net") or spec
+    if not isinstance(spec, dict):
+        raise WeightsError(
+            f"{path}: does not say which net it belongs to; build it (models.build) and use weights.load(net, path)"
+        )
+    try:
+        net = models.build(**spec)
+    except (MinifcnError, TypeError) as error:
+        raise WeightsError(f"{path}: describes a net that cannot be built, {spec}: {error}") from error
+    report = _put(net, path, arrays, metadata)
+    return net, {**INPUT, **metadata, "net": net.spec, "assumed": report.assumed}
+
+
+def _read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    arrays, metadata = tensors.read(path)
+    if metadata.get("format") == FORMAT and metadata.get("version") != VERSION:
+        raise WeightsError(
+            f"{path}: has format version {metadata.get('version')!r}, this minifcn reads {VERSION}; "
+            "use the minifcn that wrote it"
+        )
+    return arrays, metadata
+
+
+def _put(net: Net, path: str | PathLike[str], arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Report:
+    for name, array in arrays.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise WeightsError(f"{path}: {name} holds NaN, Inf or no floating numbers ({array.dtype})")
+    try:
+        net.load_state_dict(arrays)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}{_built_as(metadata)}") from None
+    return Report(source=str(path), taken=list(arrays), assumed=_assumed(metadata))
+
+
+def _built_as(metadata: dict[str, Any]) -> str:
+    return f"; the file was made for {metadata['net']}" if metadata.get("net") else ""
+
+
+def _assumed(metadata: dict[str, Any]) -> list[str]:
+    return [f"{key} {value}, which the file does not say" for key, value in INPUT.items() if key not in metadata]
