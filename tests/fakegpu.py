@@ -5,7 +5,7 @@ What passes here keeps the rules that CuPy enforces, and some that it only sugge
 * its arrays do not mix with NumPy's: not in arithmetic, not as arguments, not as indices, not by conversion;
 * only functions that CuPy has are there (`FUNCTIONS`, names from its reference);
 * reductions give arrays of shape (), never Python or NumPy scalars;
-* every crossing between host and device is counted (`transfers`), reading one number with `float(a)` or `if a:` included;
+* every crossing between host and device is counted (`transfers`), also of one number, by `float(a)` or `if a:`;
 * assigning to repeated indices raises: on a GPU the last write does not win, any may;
 * new arrays that hold nothing yet (`empty`) hold NaN: whoever reads them, notices.
 
@@ -26,16 +26,25 @@ inf, nan, pi, newaxis = np.inf, np.nan, np.pi, None
 bool_, uint8, int8, int32, int64 = np.bool_, np.uint8, np.int8, np.int32, np.int64
 float16, float32, float64, dtype, iinfo, finfo = np.float16, np.float32, np.float64, np.dtype, np.iinfo, np.finfo
 
+_NAMES = """
+abs absolute add all allclose any arange argmax argmin argsort array_equal ascontiguousarray atleast_1d bincount
+bitwise_and bitwise_or broadcast_to ceil clip concatenate copyto cos cumsum divide dot einsum equal exp expand_dims
+flip floor full full_like greater greater_equal isfinite isinf isnan less less_equal linspace log log1p log2
+logical_and logical_not logical_or matmul max maximum mean median meshgrid min minimum moveaxis multiply negative
+nonzero not_equal ones ones_like pad power prod ravel repeat reshape roll rot90 sign sin sort split sqrt square
+squeeze stack std subtract sum swapaxes take take_along_axis tanh tensordot tile transpose true_divide unique var
+vstack where zeros zeros_like
+"""
 #: The functions that may be called: all of them in CuPy's reference, with NumPy's meaning.
-FUNCTIONS = frozenset(
-    "abs absolute add all allclose any arange argmax argmin argsort array_equal ascontiguousarray atleast_1d "
-    "bincount bitwise_and bitwise_or broadcast_to ceil clip concatenate copyto cos cumsum divide dot einsum equal "
-    "exp expand_dims flip floor full full_like greater greater_equal isfinite isinf isnan less less_equal linspace "
-    "log log1p log2 logical_and logical_not logical_or matmul max maximum mean median meshgrid min minimum moveaxis "
-    "multiply negative nonzero not_equal ones ones_like pad power prod ravel repeat reshape roll rot90 sign sin sort "
-    "split sqrt square squeeze stack std subtract sum swapaxes take take_along_axis tanh tensordot tile transpose "
-    "true_divide unique var vstack where zeros zeros_like".split()
-)
+FUNCTIONS = frozenset(_NAMES.split())
+
+_BINARY = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift"
+_UNARY_AND_COMPARISONS = "neg pos abs invert lt le gt ge eq ne"
+_IN_PLACE = "iadd isub imul itruediv ifloordiv ipow iand ior ixor"
+_METHODS = """
+all any argmax argmin argsort astype clip copy cumsum dot fill flatten max mean min nonzero prod ravel repeat reshape
+squeeze std sum swapaxes take transpose var view
+"""
 
 
 class Transfers:
@@ -150,10 +159,10 @@ def _operator(name: str) -> Any:
     return method
 
 
-for _name in "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split():
+for _name in _BINARY.split():
     for _prefix in ("__", "__r"):
         setattr(ndarray, f"{_prefix}{_name}__", _operator(f"{_prefix}{_name}__"))
-for _name in "neg pos abs invert lt le gt ge eq ne".split():
+for _name in _UNARY_AND_COMPARISONS.split():
     setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__"))
 ndarray.__hash__ = None
 
@@ -168,7 +177,7 @@ def _in_place(name: str) -> Any:
     return method
 
 
-for _name in "iadd isub imul itruediv ifloordiv ipow iand ior ixor".split():
+for _name in _IN_PLACE.split():
     setattr(ndarray, f"__{_name}__", _in_place(f"__{_name}__"))
 
 
@@ -179,10 +188,7 @@ def _method(name: str) -> Any:
     return method
 
 
-for _name in (
-    "all any argmax argmin argsort astype clip copy cumsum dot fill flatten max mean min nonzero prod ravel repeat "
-    "reshape squeeze std sum swapaxes take transpose var view"
-).split():
+for _name in _METHODS.split():
     setattr(ndarray, _name, _method(_name))
 
 

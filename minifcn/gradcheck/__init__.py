@@ -6,9 +6,12 @@
 >>> report = gradcheck.check(ops.local_response_norm, ops.local_response_norm_backward, {"x": x})
 >>> report.passed
 True
+>>> print(gradcheck.check(ops.relu, lambda dy, y: (dy,), {"x": x}, name="relu without its mask").passed)
+False
 """
 
 from minifcn.gradcheck.check import check
+from minifcn.gradcheck.modules import check_layer, check_net
 from minifcn.gradcheck.report import Report, Row
 
-__all__ = ["Report", "Row", "check"]
+__all__ = ["Report", "Row", "check", "check_layer", "check_net"]

@@ -135,7 +135,7 @@ def _pools(op: str, draw: Callable) -> tuple[Case, ...]:
         pool("3, stride 2: overlap", (2, 3, 6, 7), 3, stride=2),
         pool("3, stride 2, ceil: overlap", (2, 3, 6, 8), 3, stride=2, ceil_mode=True),
         pool("3, stride 1, padding 1", (2, 3, 4, 5), 3, stride=1, padding=1),
-        pool("2, stride 2, padding 1, ceil: last window dropped", (2, 1, 3, 5), 2, stride=2, padding=1, ceil_mode=True),
+        pool("2, padding 1, ceil: last window dropped", (2, 1, 3, 5), 2, stride=2, padding=1, ceil_mode=True),
         pool("3x2, stride 2x3, padding 1x0, ceil", (2, 3, 6, 7), (3, 2), stride=(2, 3), padding=(1, 0), ceil_mode=True),
         pool("2, stride 3: gaps", (2, 3, 7, 6), 2, stride=3),
         pool("2, stride 3, ceil: gaps", (2, 3, 6, 7), 2, stride=3, ceil_mode=True),

@@ -5,9 +5,9 @@ of the right shape and dtype that looks plausible, and each must be caught by th
 They are worth reading, too: they are the mistakes to look for in one's own.
 """
 
-from minifcn.gradcheck.mutants import conv, loss, pointwise, pool
+from minifcn.gradcheck.mutants import bookkeeping, conv, loss, pointwise, pool
 from minifcn.gradcheck.mutants.mutant import Mutant
 
-MUTANTS: tuple[Mutant, ...] = conv.MUTANTS + pool.MUTANTS + pointwise.MUTANTS + loss.MUTANTS
+MUTANTS: tuple[Mutant, ...] = conv.MUTANTS + pool.MUTANTS + pointwise.MUTANTS + loss.MUTANTS + bookkeeping.MUTANTS
 
 __all__ = ["MUTANTS", "Mutant"]

@@ -1,0 +1,147 @@
+"""Gradient checks of layers and nets: their parameters are arrays like the inputs, only kept in boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from minifcn import ops
+from minifcn.backend import Array, to_numpy, xp_of
+from minifcn.errors import ShapeError
+from minifcn.gradcheck.check import DIRECTIONS, check
+from minifcn.gradcheck.report import Report
+from minifcn.layers import Layer, Param
+from minifcn.net import Net
+
+
+def check_layer(
+    layer: Layer,
+    *xs: Array,
+    name: str = "",
+    case: str = "",
+    linear: bool = False,
+    directions: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> Report:
+    """Check the gradients of a layer's inputs and of those of its parameters that learn.
+
+    xs: float64 arrays. The parameters are checked as float64, whatever they are, and start from a gradient that is not
+    zero, to which `backward` has to add. Parameters, gradients and generators are as before afterwards. Other arguments
+    as for `check`.
+    """
+    inputs = {"x": xs[0]} if len(xs) == 1 else {f"x{k}": x for k, x in enumerate(xs)}
+    learning = {key: param for key, param in layer.params.items() if param.learns}
+    rngs = [layer.rng] if getattr(layer, "rng", None) is not None else []
+    rng = rng or np.random.default_rng(0)
+
+    with _borrowed(layer.params, rngs) as rewind:
+        layer.keeps_cache, layer.wants_dx = True, True
+        before = {key: rng.normal(size=param.data.shape) for key, param in learning.items()}
+
+        def forward(*arrays: Array) -> tuple[Array, None]:
+            rewind()
+            for param, array in zip(learning.values(), arrays[len(xs) :], strict=True):
+                param.data = array
+            return layer.forward(*arrays[: len(xs)]), None
+
+        def backward(dy: Array, cache: None) -> tuple[Array | None, ...]:
+            xp = xp_of(dy)
+            for key, param in learning.items():
+                param.grad = xp.asarray(before[key].copy())
+            dxs = layer.backward(dy)
+            return (*dxs, *(param.grad - xp.asarray(before[key]) for key, param in learning.items()))
+
+        arrays = inputs | {key: param.data for key, param in learning.items()}
+        try:
+            return check(
+                forward,
+                backward,
+                arrays,
+                name=name or layer.kind,
+                case=case or layer.describe(),
+                linear=linear,
+                directions=directions,
+                rng=rng,
+            )
+        finally:
+            layer.drop_cache()
+
+
+def check_net(
+    net: Net,
+    x: Array,
+    labels: Array | None = None,
+    *,
+    name: str = "net",
+    case: str = "",
+    directions: int | None = DIRECTIONS,
+    rng: np.random.Generator | None = None,
+) -> Report:
+    """Check the gradients of a net's input and of all parameters that learn, from end to end.
+
+    x: a float64 batch. With labels (N, H, W) the net ends in the mean pixelwise cross-entropy, without them in a random
+    dy. The parameters are checked as float64; they, their gradients and the generators are as before afterwards. By
+    default three random directions for each array: every element costs two passes. Raises ShapeError unless the net
+    has one input and one output.
+    """
+    entrances = [node.name for node in net.nodes if not node.inputs]
+    if len(entrances) != 1 or len(net.outputs) != 1:
+        raise ShapeError(f"gradcheck of {name}: expected one input and one output, got {entrances} and {net.outputs}")
+    (entrance,) = entrances
+    learning = {key: param for key, param in net.params.items() if param.learns}
+
+    with _borrowed(net.params, net.generators()) as rewind:
+
+        def forward(*arrays: Array) -> tuple[Array, tuple | None]:
+            rewind()
+            for param, array in zip(learning.values(), arrays[1:], strict=True):
+                param.data = array
+            y = net.forward(arrays[0])
+            return (y, None) if labels is None else ops.softmax_cross_entropy(y, labels, reduction="mean")
+
+        def backward(dy: Array, cache: tuple | None) -> tuple[Array | None, ...]:
+            net.zero_grads()
+            if labels is not None:
+                (dy,) = ops.softmax_cross_entropy_backward(dy, cache)
+            net.backward(dy, keep=[entrance])
+            return (net.diffs.pop(entrance), *(param.grad for param in learning.values()))
+
+        arrays = {entrance: x} | {key: param.data for key, param in learning.items()}
+        # A net has kinks by the thousand: small steps, which float64 just affords.
+        report = check(
+            forward, backward, arrays, name=name, case=case, step=1e-6, tolerance=2e-6, directions=directions, rng=rng
+        )
+        for layer in net.layers.values():
+            layer.drop_cache()
+        return report
+
+
+def filled(params: Mapping[str, Param], rng: np.random.Generator) -> None:
+    """Random numbers in every parameter that learns, of a size that keeps activations about as large as they came."""
+    for param in params.values():
+        if param.learns:
+            fan_in = max(1, int(np.prod(param.data.shape[1:])))
+            param.data = rng.normal(size=param.data.shape) * (2 / fan_in) ** 0.5
+
+
+@contextmanager
+def _borrowed(params: Mapping[str, Param], rngs: list[np.random.Generator]) -> Iterator:
+    """Lends parameters as float64 and generators; yields a function that sets the generators back to their start."""
+    held = {key: (param.data, param.grad) for key, param in params.items()}
+    states = [rng.bit_generator.state for rng in rngs]
+
+    def rewind() -> None:
+        for rng, state in zip(rngs, states, strict=True):
+            rng.bit_generator.state = state
+
+    try:
+        for param in params.values():
+            xp = xp_of(param.data)
+            param.data = xp.asarray(to_numpy(param.data).astype(np.float64))
+        yield rewind
+    finally:
+        rewind()
+        for key, (data, grad) in held.items():
+            params[key].data, params[key].grad = data, grad
