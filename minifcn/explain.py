@@ -1,0 +1,94 @@
+"""`python -m minifcn.explain NET --size WxH`: what a net is, layer by layer, and what it will cost. Runs nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from minifcn import models
+from minifcn.command import Parser, reports_errors
+from minifcn.errors import ConfigError
+from minifcn.files import atomic_path
+from minifcn.inspection.answers import answers
+from minifcn.inspection.drawing import draw
+from minifcn.inspection.summary import summarise
+
+ABOUT = """\
+Print every layer of a net for pictures of one size: its output, its window, where it looks in the picture,
+its parameters, its arithmetic and its memory; then the totals, and answers to what everyone asks (what is 19
+or 31? why pad by 100? does it fit my memory? is the upsampling learned? what are 0.01 and 0.0001?).
+
+Columns
+  window      kernel, stride s, padding p, groups g; of a crop its derived offset
+  output      channels x height x width
+  stride      how many pixels of the picture lie between what two neighbours look at
+  offset      where in the picture the first output looks (centre of its window; negative: in the padding)
+  field       the receptive field: how many pixels, across, one output can see
+  parameters  numbers that learn; (in brackets) numbers that are fixed
+  MACs        multiply-accumulates of one forward pass
+  bytes       of the output, in float32
+"""
+EXAMPLES = """\
+examples
+  python -m minifcn.explain fcn8s --size 500x375
+  python -m minifcn.explain fcn32s --size 500x375 --input-padding same     compare the totals
+  python -m minifcn.explain fcn8s --preset tiny --size 96x96 --svg fcn8s.svg
+"""
+LARGEST = 1 << 20  # pixels along a side; shapes are exact integers, so this only guards against slips
+
+
+@reports_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    width, height = parse_size(arguments.size)
+    padding = _padding(arguments.input_padding)
+    net = models.build(arguments.net, arguments.classes, arguments.preset, padding)
+    shape = (1, 3, height, width)
+    at = f", input padding {net.spec['input_padding']}" if "input_padding" in net.spec else ""
+    about = f"{arguments.net}, {arguments.preset}, {arguments.classes} classes{at}"
+    title = f"{about}: a picture {width} wide, {height} high"
+    print(title, summarise(net, shape), sep="\n\n")
+    if told := answers(net, shape):
+        print("\n" + told)
+    if arguments.svg:
+        with atomic_path(arguments.svg) as beside:
+            Path(beside).write_text(draw(net, shape, title), encoding="utf-8")
+        print(f"\ndrawn in {arguments.svg}")
+    return 0
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """"500x375" -> (500, 375), width before height as picture files are described; "500" is a square."""
+    parts = text.lower().split("x")
+    if len(parts) == 1:
+        parts *= 2
+    if len(parts) != 2 or not all(p.isascii() and p.isdigit() and 1 <= int(p) <= LARGEST for p in parts):
+        raise ConfigError(f"--size {text}: expected WIDTHxHEIGHT in pixels, such as 500x375, each in 1..{LARGEST}")
+    return int(parts[0]), int(parts[1])
+
+
+def _padding(text: str | None) -> int | str | None:
+    if text is None or text == "same":
+        return text
+    if not (text.isascii() and text.isdigit()):
+        raise ConfigError(f"--input-padding {text}: expected 'same' or a number of pixels, such as 100")
+    return int(text)
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="python -m minifcn.explain", description=ABOUT, epilog=EXAMPLES)
+    parser.add_argument("net", metavar="NET", help=", ".join(models.NAMES))
+    parser.add_argument("--size", default="500x500", metavar="WxH", help="WIDTHxHEIGHT in pixels (default: 500x500)")
+    presets = ", ".join(models.PRESETS)
+    parser.add_argument("--preset", default="vgg16", metavar="NAME", help=f"layer widths: {presets} (default: vgg16)")
+    parser.add_argument(
+        "--input-padding", metavar="N", help="pixels around the picture, at least 81, or 'same' (default: the preset's)"
+    )
+    parser.add_argument("--classes", type=int, default=21, metavar="N", help="number of classes (default: 21)")
+    parser.add_argument("--svg", metavar="FILE", help="also draw the net's graph as an SVG picture")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
