@@ -14,6 +14,7 @@ from minifcn.gradcheck.check import DIRECTIONS, check
 from minifcn.gradcheck.report import Report
 from minifcn.layers import Layer, Param
 from minifcn.net import Net
+from minifcn.ops.loss import LossCache
 
 
 def check_layer(
@@ -33,7 +34,7 @@ def check_layer(
     """
     inputs = {"x": xs[0]} if len(xs) == 1 else {f"x{k}": x for k, x in enumerate(xs)}
     learning = {key: param for key, param in layer.params.items() if param.learns}
-    rngs = [layer.rng] if getattr(layer, "rng", None) is not None else []
+    rngs = [found for found in [getattr(layer, "rng", None)] if found is not None]
     rng = rng or np.random.default_rng(0)
 
     with _borrowed(layer.params, rngs) as rewind:
@@ -94,16 +95,16 @@ def check_net(
 
     with _borrowed(net.params, net.generators()) as rewind:
 
-        def forward(*arrays: Array) -> tuple[Array, tuple | None]:
+        def forward(*arrays: Array) -> tuple[Array, LossCache | None]:
             rewind()
             for param, array in zip(learning.values(), arrays[1:], strict=True):
                 param.data = array
             y = net.forward(arrays[0])
             return (y, None) if labels is None else ops.softmax_cross_entropy(y, labels, reduction="mean")
 
-        def backward(dy: Array, cache: tuple | None) -> tuple[Array | None, ...]:
+        def backward(dy: Array, cache: LossCache | None) -> tuple[Array | None, ...]:
             net.zero_grads()
-            if labels is not None:
+            if cache is not None:
                 (dy,) = ops.softmax_cross_entropy_backward(dy, cache)
             net.backward(dy, keep=[entrance])
             return (net.diffs.pop(entrance), *(param.grad for param in learning.values()))
