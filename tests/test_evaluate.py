@@ -1,0 +1,113 @@
+"""`python -m minifcn.evaluate`: the right pixels are counted, and what is written says the same as what is printed."""
+
+import csv
+
+import numpy as np
+import pytest
+from colournet import CLASSES, COLOURS, colournet, picture, save_fcn
+from PIL import Image
+
+from minifcn import evaluate, metrics
+from minifcn.data import Sample
+from minifcn.data.shapes import open_shapes
+from minifcn.errors import DataError
+
+
+class Pictures:
+    """Samples whose pictures show `seen` and whose truth is `truth`."""
+
+    name, classes, palette, ignore_index, num_classes = "pictures", CLASSES, COLOURS, 255, 3
+
+    def __init__(self, *pairs):
+        self.samples = [
+            Sample(str(k), picture(np.array(seen)), np.array(truth, np.uint8)) for k, (seen, truth) in enumerate(pairs)
+        ]
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, i):
+        return self.samples[i]
+
+
+def test_counts_every_picture_at_its_own_size():
+    dataset = Pictures(([[0, 1, 2]], [[0, 1, 1]]), ([[2], [2]], [[2], [255]]))
+    confusion = evaluate.evaluate(colournet(), dataset, progress=False)
+    # truth 0: red, right. truth 1: once green, once blue. truth 2: blue, right. The ignored pixel is in no cell.
+    np.testing.assert_array_equal(confusion.matrix, [[1, 0, 0], [0, 1, 1], [0, 0, 1]])
+
+
+def test_limit_takes_the_first_pictures():
+    dataset = Pictures(([[0]], [[0]]), ([[1]], [[1]]), ([[2]], [[2]]))
+    confusion = evaluate.evaluate(colournet(), dataset, limit=2, progress=False)
+    np.testing.assert_array_equal(np.diag(confusion.matrix), [1, 1, 0])
+    assert evaluate.evaluate(colournet(), dataset, limit=9, progress=False).matrix.sum() == 3
+
+
+def test_leaves_the_net_as_it_was():
+    net = colournet()
+    before = net.state_dict()
+    evaluate.evaluate(net, Pictures(([[0]], [[0]])), progress=False)
+    assert net.training
+    for key, value in net.state_dict().items():
+        np.testing.assert_array_equal(value, before[key])
+
+
+def test_refuses_an_empty_set_and_other_classes():
+    with pytest.raises(DataError, match="no samples"):
+        evaluate.evaluate(colournet(), Pictures(), progress=False)
+    net = colournet()
+    net.spec["num_classes"] = 21
+    with pytest.raises(DataError, match="3 classes, but the net was made for 21"):
+        evaluate.evaluate(net, Pictures(([[0]], [[0]])), progress=False)
+
+
+def test_the_command_prints_and_writes_the_same_scores(tmp_path, capsys):
+    data = "shapes:size=40,val=3"
+    classes = open_shapes("size=40,val=3", "val").classes
+    weights = save_fcn(tmp_path / "weights.safetensors", classes)
+    assert evaluate.main([weights, "--data", data, "--out", str(tmp_path / "new" / "scores")]) == 0
+    out = capsys.readouterr().out
+    folder = tmp_path / "new" / "scores"
+    assert sorted(path.name for path in folder.iterdir()) == ["confusion.csv", "confusion.png", "scores.csv"]
+
+    with open(folder / "confusion.csv", newline="") as file:
+        header, *rows = list(csv.reader(file))
+    assert header[1:] == [row[0] for row in rows] == classes
+    confusion = metrics.ConfusionMatrix(len(classes))
+    confusion.matrix[:] = [[int(n) for n in row[1:]] for row in rows]
+    assert confusion.matrix[:, 1].sum() == confusion.matrix.sum() > 0  # class 1 always wins
+    assert metrics.table(confusion.scores(), classes) in out
+
+    with open(folder / "scores.csv", newline="") as file:
+        values = {(row["measure"], row["class"]): row["value"] for row in csv.DictReader(file)}
+    scores = confusion.scores()
+    assert float(values["mean_iu", ""]) == pytest.approx(scores.mean_iu, abs=1e-6)
+    assert float(values["iu", classes[1]]) == pytest.approx(scores.class_iu[1], abs=1e-6)
+    assert len(values) == 4 + 3 * len(classes)
+    Image.open(folder / "confusion.png").verify()
+
+
+def test_nothing_to_measure_is_an_empty_cell(tmp_path):
+    confusion = metrics.ConfusionMatrix(3)
+    confusion.matrix[0, 0] = 5
+    evaluate.write(confusion, CLASSES, tmp_path)
+    assert "iu,blue,\r\n" in (tmp_path / "scores.csv").read_bytes().decode()
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--data", "shapes"], "7 classes, but the net was made for 3"),
+        (["--data", "shapez"], "did you mean"),
+        (["--data", "shapes", "--split", "tests"], "no split 'tests'"),
+        ([], "--data"),
+        (["--data", "shapes", "--limit", "0"], "at least 1"),
+    ],
+)
+def test_refuses_with_one_message_and_status_2(flags, message, tmp_path, capsys):
+    weights = save_fcn(tmp_path / "weights.safetensors")
+    assert evaluate.main([weights, *flags]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert message in err

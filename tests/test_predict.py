@@ -1,0 +1,185 @@
+"""`python -m minifcn.predict`: right labels for any picture, honest names, and errors that stop one picture only."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from colournet import CLASSES, COLOURS, colournet, picture, save_fcn
+from PIL import Image
+
+from minifcn import backend, predict
+from minifcn.data import VOC_PALETTE, read_label
+from minifcn.errors import ConfigError, DataError, WeightsError
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return save_fcn(tmp_path / "weights.safetensors")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder with a picture of each awkward kind."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (20, 33, 3), np.uint8)).save(folder / "rgb.jpg")
+    Image.fromarray(rng.integers(0, 256, (7, 5), np.uint8)).save(folder / "grey.png")
+    Image.new("RGBA", (1, 1)).save(folder / "dot.png")
+    Image.new("CMYK", (40, 3)).save(folder / "cmyk.tiff")
+    return folder
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 50), (37, 1), (20, 33)])
+def test_predicts_the_class_of_each_pixel(shape, rng):
+    label = rng.integers(0, 3, shape)
+    predicted = predict.predict(colournet(), picture(label))
+    assert predicted.dtype == np.uint8
+    np.testing.assert_array_equal(predicted, label)
+
+
+def test_the_mean_is_the_weights_own():
+    net, grey = colournet(), np.full((2, 2, 3), 100, np.uint8)
+    net.params["score.bias"].data[:] = 0
+    assert (predict.predict(net, grey, mean=(100, 100, 90)) == 0).all()  # red is left with 10, the others with 0
+    assert (predict.predict(net, grey, mean=(90, 100, 100)) == 2).all()
+
+
+def test_max_side_computes_small_and_answers_large(monkeypatch):
+    label = np.zeros((100, 200), int)
+    label[:, 100:] = 2
+    shapes = []
+    monkeypatch.setattr(predict, "_check_memory", lambda net, *shape, available=0: shapes.append(shape[:2]))
+    predicted = predict.predict(colournet(), picture(label), max_side=50)
+    assert shapes == [(25, 50)]
+    assert predicted.shape == (100, 200)
+    assert (predicted != label).mean() < 0.05
+    predict.predict(colournet(), picture(label), max_side=200)
+    assert shapes[-1] == (100, 200)
+
+
+def test_refuses_a_picture_beyond_memory_before_computing(monkeypatch):
+    monkeypatch.setattr(backend, "memory", lambda xp: {"available": 100_000})
+    net, image = colournet(), np.zeros((100, 400, 3), np.uint8)
+    with monkeypatch.context() as patch:
+        patch.setattr(net, "forward", lambda x: pytest.fail("computed"))
+        # 3 + 3 channels of 100 x 400 in float32 are 937.5 KiB, and the convolution's workspace comes on top
+        with pytest.raises(DataError, match=r"400x100 pixels need .* 97.7 KiB are free; .*--max-side \d+") as error:
+            predict.predict(net, image)
+    advised = int(str(error.value).split()[-1])
+    assert advised > 50
+    assert predict.predict(net, image, max_side=advised).shape == (100, 400)
+    with pytest.raises(DataError, match="are free"):
+        predict.predict(net, image, max_side=advised + 1)
+
+
+def test_no_advice_where_nothing_would_fit(monkeypatch):
+    monkeypatch.setattr(backend, "memory", lambda xp: {"available": 0})
+    with pytest.raises(DataError, match="end other programs"):
+        predict.predict(colournet(), np.zeros((9, 9, 3), np.uint8))
+
+
+def test_writes_labels_and_overlays(weights, pictures, tmp_path, capsys):
+    out = tmp_path / "new" / "out"
+    assert predict.main([weights, str(pictures), "--out", str(out)]) == 0
+    made = sorted(path.name for path in out.iterdir())
+    stems = ("rgb", "grey", "dot", "cmyk")
+    assert made == sorted(f"{stem}.{kind}.png" for stem in stems for kind in ("label", "overlay"))
+    stored = Image.open(out / "rgb.label.png")
+    assert stored.mode == "P"
+    assert np.array_equal(np.reshape(stored.getpalette()[:9], (3, 3)), COLOURS)
+    np.testing.assert_array_equal(read_label(out / "rgb.label.png"), np.ones((20, 33)))
+    assert read_label(out / "dot.label.png").shape == (1, 1)
+    text = capsys.readouterr().out
+    assert "rgb.jpg 33x20: green 100.0 %" in text
+    assert "4 of 4 pictures labelled" in text
+
+
+def test_a_bad_picture_does_not_stop_the_others(weights, pictures, tmp_path, capsys):
+    (pictures / "a_broken.jpg").write_bytes(b"\xff\xd8 nothing")
+    out = tmp_path / "out"
+    assert predict.main([weights, str(pictures), str(tmp_path / "gone.png"), "--out", str(out)]) == 1
+    told = capsys.readouterr()
+    assert "4 of 6 pictures labelled" in told.out
+    errors = told.err.splitlines()
+    assert len([line for line in errors if line.startswith("error: ")]) == 2
+    assert any("a_broken.jpg" in line for line in errors)
+    assert any("gone.png: no such file" in line for line in errors)
+    assert not list(out.glob("*broken*"))
+
+
+def test_nothing_is_replaced_unless_asked(weights, pictures, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "rgb.label.png").write_text("mine")
+    assert predict.main([weights, str(pictures), "--out", str(out)]) == 2
+    assert "rgb.label.png would be replaced; say --overwrite" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["rgb.label.png"]
+    assert predict.main([weights, str(pictures), "--out", str(out), "--overwrite"]) == 0
+    assert read_label(out / "rgb.label.png").shape == (20, 33)
+
+
+def test_its_own_results_are_not_taken_for_pictures(weights, pictures):
+    assert predict.main([weights, str(pictures), "--out", str(pictures)]) == 0
+    assert len(predict.collect([str(pictures)])) == 4
+
+
+def test_names_are_unique_on_every_file_system():
+    paths = [Path(p) for p in ("x/a.jpg", "x/A.png", "y/a.jpg", "x/b.png", "x/a.jpg.png")]
+    assert list(predict.named(paths).values()) == ["a.jpg", "A.png", "a.jpg-2", "b", "a.jpg-3"]
+
+
+def test_collect_keeps_order_and_takes_each_once(pictures):
+    (pictures / "notes.txt").write_text("not a picture")
+    (pictures / ".hidden.png").write_bytes(b"")
+    found = predict.collect([str(pictures / "rgb.jpg"), str(pictures)])
+    assert [path.name for path in found] == ["rgb.jpg", "cmyk.tiff", "dot.png", "grey.png"]
+
+
+def test_an_empty_folder_is_an_error(tmp_path):
+    with pytest.raises(ConfigError, match="no pictures in this folder"):
+        predict.collect([str(tmp_path)])
+
+
+def test_classes_and_colours_come_from_the_weights():
+    classes, palette = predict.classes_of({"net": {"num_classes": 3}, "classes": CLASSES, "palette": COLOURS.tolist()})
+    assert classes == CLASSES
+    np.testing.assert_array_equal(palette[:3], COLOURS)
+    assert palette.shape == (256, 3)
+    classes, palette = predict.classes_of({"net": {"num_classes": 2}})
+    assert classes == ["class 0", "class 1"]
+    np.testing.assert_array_equal(palette, VOC_PALETTE)
+    with pytest.raises(WeightsError, match="expected 2 names"):
+        predict.classes_of({"net": {"num_classes": 2}, "classes": ["one"]})
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        ({"name": "vgg16"}, "vgg16, a classifier"),
+        ({"channels": "RGB"}, "RGB pictures"),
+        ({"scale": 1 / 255}, "expected BGR and 1"),
+    ],
+)
+def test_refuses_weights_that_cannot_label_pictures(made, message, tmp_path):
+    path = save_fcn(tmp_path / "weights.safetensors", **made)
+    with pytest.raises(WeightsError, match=message):
+        predict.open_fcn(path)
+
+
+@pytest.mark.parametrize("flags", [["--threads", "0"], ["--max-side", "x"], ["--oot", "x"], ["--device", "tpu"]])
+def test_bad_flags_end_with_status_2(flags, capsys):
+    assert predict.main(["weights", "picture", "--out", "out", *flags]) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_no_such_weights(pictures, tmp_path, capsys):
+    assert predict.main([str(tmp_path / "none.safetensors"), str(pictures), "--out", str(tmp_path / "out")]) == 2
+    assert "none.safetensors" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_out_that_is_a_file_is_refused(weights, pictures, tmp_path, capsys):
+    (tmp_path / "out").write_text("a file")
+    assert predict.main([weights, str(pictures), "--out", str(tmp_path / "out")]) == 2
+    assert "--out" in capsys.readouterr().err
