@@ -39,12 +39,13 @@ class Geometry(NamedTuple):
 
 
 class ConvCache(NamedTuple):
-    """What backward needs: the input, the weight, whether there was a bias, and the window."""
+    """What backward needs: the input, the weight, whether there was a bias, the window, and the output's size."""
 
     x: Array
     w: Array
     has_bias: bool
     geometry: Geometry
+    size: Pair
 
 
 def conv2d(
@@ -80,7 +81,7 @@ def conv2d(
         )
     y = xp.empty((x.shape[0], out_channels, *size), x.dtype)
     _correlate(xp, x, w.reshape(out_channels, -1), b, geometry, y)
-    return y, ConvCache(x, w, b is not None, geometry)
+    return y, ConvCache(x, w, b is not None, geometry, size)
 
 
 def conv2d_backward(
@@ -91,9 +92,9 @@ def conv2d_backward(
     dx is dy scattered through the weights, dw the correlation of x with dy, db the sum of dy. A gradient that `needs`
     does not ask for is None, and so is db when there was no bias.
     """
-    x, w, has_bias, geometry = cache
+    x, w, has_bias, geometry, size = cache
     xp = xp_of(dy, x, w)
-    _check_gradient("conv2d_backward", dy, x, (x.shape[0], w.shape[0], *conv2d_size(x.shape[2:], geometry)))
+    _check_gradient("conv2d_backward", dy, x, (x.shape[0], w.shape[0], *size))
     dx = dw = db = None
     if needs[0]:
         dx = xp.empty(x.shape, x.dtype)
@@ -130,7 +131,7 @@ def conv_transpose2d(
     size = conv_transpose2d_size(x.shape[2:], geometry, extra)
     y = xp.empty((x.shape[0], out_channels, *size), x.dtype)
     _scatter(xp, x, w, b, geometry, y)
-    return y, ConvCache(x, w, b is not None, geometry)
+    return y, ConvCache(x, w, b is not None, geometry, size)
 
 
 def conv_transpose2d_backward(
@@ -140,9 +141,9 @@ def conv_transpose2d_backward(
 
     Forward and backward have changed places: dx is the plain convolution of dy with the same weights.
     """
-    x, w, has_bias, geometry = cache
+    x, w, has_bias, geometry, size = cache
     xp = xp_of(dy, x, w)
-    _check_gradient("conv_transpose2d_backward", dy, x, (x.shape[0], w.shape[1] * geometry.groups, *dy.shape[2:]))
+    _check_gradient("conv_transpose2d_backward", dy, x, (x.shape[0], w.shape[1] * geometry.groups, *size))
     dx = dw = db = None
     if needs[0]:
         dx = xp.empty(x.shape, x.dtype)
