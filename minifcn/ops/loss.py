@@ -58,7 +58,8 @@ def softmax_cross_entropy(
 
     def work(part: tuple[slice, slice]) -> Array:
         here = scores[part[0], :, part[1]]  # (n, C, r, W)
-        shifted = here - here.max(axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):  # inf - inf: not worth a warning where ignored, a NaN in the loss where not
+            shifted = here - here.max(axis=1, keepdims=True)
         picked = xp.take_along_axis(shifted, labels[part][:, None], axis=1)[:, 0]
         xp.exp(shifted, out=shifted)
         total = shifted.sum(axis=1)
