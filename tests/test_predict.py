@@ -38,6 +38,13 @@ def test_predicts_the_class_of_each_pixel(shape, rng):
     np.testing.assert_array_equal(predicted, label)
 
 
+def test_predicts_where_the_weights_are(xp, rng):
+    label = rng.integers(0, 3, (6, 9))
+    predicted = predict.predict(colournet().to(xp), picture(label))
+    assert isinstance(predicted, np.ndarray)
+    np.testing.assert_array_equal(predicted, label)
+
+
 def test_the_mean_is_the_weights_own():
     net, grey = colournet(), np.full((2, 2, 3), 100, np.uint8)
     net.params["score.bias"].data[:] = 0
