@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minifcn import init
-from minifcn.layers import Conv2d, Dropout, Layer, MaxPool2d, ReLU
+from minifcn.layers import Conv2d, Dropout, Layer, MaxPool2d, ReLU, Scale
 from minifcn.models.presets import Preset
 from minifcn.net import Handle, Net
 
@@ -41,6 +41,8 @@ def trunk(
     """conv1_1 ... fc7 with their pools. Returns the blobs that heads are built on: pool3, pool4, fc7."""
     blobs = {}
     channels = 3
+    if preset.input_scale != 1:
+        x = net.add("scale_data", Scale(preset.input_scale), x)
     for stage, (count, width) in enumerate(zip(CONVOLUTIONS, preset.stages, strict=True), start=1):
         for k in range(1, count + 1):
             padding = input_padding if (stage, k) == (1, 1) else 1

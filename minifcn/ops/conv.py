@@ -80,7 +80,7 @@ def conv2d(
             "enlarge the image or the padding"
         )
     y = xp.empty((x.shape[0], out_channels, *size), x.dtype)
-    _correlate(xp, x, w.reshape(out_channels, -1), b, geometry, y)
+    _correlate(xp, x, _by_group(w, groups), b, geometry, y)
     return y, ConvCache(x, w, b is not None, geometry, size)
 
 
@@ -147,7 +147,7 @@ def conv_transpose2d_backward(
     dx = dw = db = None
     if needs[0]:
         dx = xp.empty(x.shape, x.dtype)
-        _correlate(xp, dy, w.reshape(w.shape[0], -1), None, geometry, dx)
+        _correlate(xp, dy, _by_group(w, geometry.groups), None, geometry, dx)
     if needs[1]:
         dw = _correlate_weight(xp, dy, x, geometry).reshape(w.shape)
     if needs[2] and has_bias:
@@ -193,26 +193,35 @@ def workspace_bytes(taps_in: int, width: int, rows: int, weight_bytes: int, item
 # --- the three pieces -------------------------------------------------------------------------------------------------
 
 
-def _correlate(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geometry, y: Array) -> None:
-    """Fill y: (N, O, OH, OW) with the correlation of x: (N, C, H, W) and w: (O, C/groups * kh * kw), plus b."""
-    out_channels = y.shape[1]
-    jobs = _jobs(xp, y, geometry, w.shape[1], out_channels // geometry.groups)
+def _correlate(
+    xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geometry, y: Array, phases: Pair = (1, 1)
+) -> None:
+    """Fill y with the correlation of x: (N, C, H, W) and w: (groups, O, C/groups * kh * kw), plus b.
+
+    y: (N, groups * O, OH, OW). With `phases` (sy, sx), w holds sy * sx rows for each output channel, and their results
+    interleave in y: (N, groups * O, OH * sy, OW * sx).
+    """
+    (sy, sx), groups = phases, geometry.groups
+    outputs, height, width = w.shape[1] // (sy * sx), y.shape[2] // sy, y.shape[3] // sx
+    target = y.reshape(y.shape[0], groups, outputs, height, sy, width, sx)
+    bias = None if b is None else b.reshape(groups, outputs)
 
     def work(job: _Job) -> None:
-        cols = _columns(xp, x, geometry, job, y.shape[3])
-        target = y[job.band.images, job.channels, job.band.rows]  # (n, o, R, OW)
-        n, o = target.shape[:2]
-        if n == 1:
-            product = _flat_rows(target[0])  # straight into y
-            xp.matmul(w[job.channels], cols, out=product)
+        cols = _columns(xp, x, geometry, job.band, width)  # (groups, C/groups * kh * kw, P), P = n*R*OW
+        weights = w[:, job.outputs.start * sy * sx : job.outputs.stop * sy * sx]
+        part = target[job.band.images, :, job.outputs, job.band.rows]  # (n, groups, o, R, sy, OW, sx)
+        n, _, o, r = part.shape[:4]
+        if n * sy * sx == 1:
+            product = part.reshape(groups, o, r * width)  # a view: the product goes straight into y
+            xp.matmul(weights, cols, out=product)
         else:
-            product = w[job.channels] @ cols  # (o, n*R*OW)
-        if b is not None:
-            product += b[job.channels, None]
-        if n > 1:
-            target[...] = product.reshape(o, n, *target.shape[2:]).transpose(1, 0, 2, 3)
+            product = parallel.workspace(xp, "product", (groups, weights.shape[1], cols.shape[2]), y.dtype)
+            xp.matmul(weights, cols, out=product)
+            part[...] = product.reshape(groups, o, sy, sx, n, r, width).transpose(4, 0, 1, 5, 2, 6, 3)
+        if bias is not None:
+            part += bias[:, job.outputs, None, None, None, None]
 
-    parallel.run(work, jobs)
+    parallel.run(work, _jobs(xp, y.shape[0], height, width, w, sy * sx, y.dtype.itemsize))
 
 
 def _scatter(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geometry, y: Array) -> None:
@@ -235,79 +244,64 @@ def _scatter(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geome
         for j in range(geometry.kernel[1]):
             (py, qy), (px, qx) = rows.place(i), columns.place(j)
             sorted_w[:, :, py, px, :, rows.taps - 1 - qy, columns.taps - 1 - qx] = by_group[..., i, j]
-    sorted_w = sorted_w.reshape(groups * group_outputs * sy * sx, -1)
+    sorted_w = sorted_w.reshape(groups, group_outputs * sy * sx, -1)
 
-    height, width = y.shape[2:]
-    (top, left), step = geometry.padding, (rows.step, columns.step)
-    first = top // sy, left // sx  # the first m whose phases touch y
+    # y is cut out of a grid of whole phases: rows s*first ... of the uncropped output.
+    (top, left), (height, width) = geometry.padding, y.shape[2:]
+    first = top // sy, left // sx
     coarse = (top + height - 1) // sy - first[0] + 1, (left + width - 1) // sx - first[1] + 1
     gather = Geometry(
         (rows.taps, columns.taps),
         (1, 1),
-        ((rows.taps - 1) * step[0] - first[0], (columns.taps - 1) * step[1] - first[1]),
-        step,
+        ((rows.taps - 1) * rows.step - first[0], (columns.taps - 1) * columns.step - first[1]),
+        (rows.step, columns.step),
         groups,
     )
-    if (sy, sx) == (1, 1):
-        _correlate(xp, x, sorted_w, b, gather, y)
-        return
-
-    jobs = _jobs(xp, y, gather, sorted_w.shape[1], group_outputs, coarse, sy * sx)
-
-    def work(job: _Job) -> None:
-        cols = _columns(xp, x, gather, job, coarse[1])
-        block = slice(job.channels.start * sy * sx, job.channels.stop * sy * sx)
-        product = parallel.workspace(xp, "product", (block.stop - block.start, cols.shape[1]), y.dtype)
-        xp.matmul(sorted_w[block], cols, out=product)
-        count = job.band.rows.stop - job.band.rows.start
-        fine = product.reshape(-1, sy, sx, job.band.images.stop - job.band.images.start, count, coarse[1])
-        for phase in range(sy):
-            # Output rows of this phase inside y, and the coarse rows that hold them.
-            r = window.taps(height, 1, sy, top - phase - sy * first[0], 1, job.band.rows.start, job.band.rows.stop)[0]
-            for side in range(sx):
-                q = window.taps(width, 1, sx, left - side - sx * first[1], 1, 0, coarse[1])[0]
-                part = fine[:, phase, side, :, r.out, q.out].swapaxes(0, 1)  # (n, o, rows, columns)
-                if b is not None:
-                    part = part + b[job.channels, None, None]
-                y[job.band.images, job.channels, r.into, q.into] = part
-
-    parallel.run(work, jobs)
+    size = coarse[0] * sy, coarse[1] * sx
+    grid = y if size == (height, width) else xp.empty((*y.shape[:2], *size), y.dtype)
+    _correlate(xp, x, sorted_w, b, gather, grid, (sy, sx))
+    if grid is not y:
+        above, before = top - sy * first[0], left - sx * first[1]
+        y[...] = grid[:, :, above : above + height, before : before + width]
 
 
 def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) -> Array:
-    """dw: (O, C/groups * kh * kw), the sum over all positions of dy: (N, O, OH, OW) times the columns of x.
+    """dw: (groups, O/groups, C/groups * kh * kw), the sum over all positions of dy: (N, O, OH, OW) times x's columns.
 
     Bands are dealt to a few lanes, each with its own sum, and the lanes are added in order: the bits depend on the
     shapes alone. Where dw is so large that lanes would cost too much memory (fc6), its rows are shared out instead.
     """
-    out_channels, taps_in = dy.shape[1], (x.shape[1] // geometry.groups) * geometry.kernel[0] * geometry.kernel[1]
-    group_outputs = out_channels // geometry.groups
-    weight_bytes = out_channels * taps_in * x.dtype.itemsize
+    groups = geometry.groups
+    outputs, taps_in = dy.shape[1] // groups, (x.shape[1] // groups) * geometry.kernel[0] * geometry.kernel[1]
+    column_bytes, weight_bytes = (groups * k * x.dtype.itemsize for k in (taps_in, outputs * taps_in))
     # Every band adds all of dw once, which only many columns repay.
-    bands = window.bands(xp, dy.shape[0], dy.shape[2], dy.shape[3], taps_in * x.dtype.itemsize, least_columns=512)
+    bands = window.bands(xp, dy.shape[0], dy.shape[2], dy.shape[3], column_bytes, least_columns=512)
     lanes = max(1, min(len(bands), _LANES, _LANE_BYTES // weight_bytes))
-    blocks = _channel_blocks(geometry.groups, group_outputs, 1 if lanes > 1 or xp.__name__ != "numpy" else _DEEP_BLOCKS)
-    sums = xp.zeros((lanes, out_channels, taps_in), x.dtype)
+    blocks = _blocks(outputs, _DEEP_BLOCKS if lanes == 1 and xp.__name__ == "numpy" else 1)
+    by_group = dy.reshape(dy.shape[0], groups, outputs, *dy.shape[2:])
+    sums = xp.zeros((lanes, groups, outputs, taps_in), x.dtype)
+    flipped = outputs <= 64  # BLAS prefers the long side of a narrow product first: up to twice as fast
 
-    def work(task: tuple[int, int, slice]) -> None:
-        lane, group, channels = task
-        total = sums[lane, channels]
-        product = parallel.workspace(xp, "product", total.shape, x.dtype)
+    def work(task: tuple[int, slice]) -> None:
+        lane, block = task
+        total = sums[lane, :, block]
+        shape = (groups, taps_in, total.shape[1]) if flipped else total.shape
+        product = parallel.workspace(xp, "product", shape, x.dtype)
         for band in bands[lane::lanes]:
-            cols = _columns(xp, x, geometry, _Job(band, group, channels), dy.shape[3])
-            part = dy[band.images, channels, band.rows]  # (n, o, R, OW)
-            if len(part) == 1:
-                part = _flat_rows(part[0])
+            cols = _columns(xp, x, geometry, band, dy.shape[3])
+            part = by_group[band.images, :, block, band.rows].transpose(1, 2, 0, 3, 4)  # (groups, o, n, R, OW)
+            part = part.reshape(groups, part.shape[1], -1)
+            if flipped:
+                xp.matmul(cols, part.swapaxes(1, 2), out=product)
+                total += product.swapaxes(1, 2)
             else:
-                part = part.swapaxes(0, 1).reshape(part.shape[1], -1)
-            xp.matmul(part, cols.T, out=product)
-            total += product
+                xp.matmul(part, cols.swapaxes(1, 2), out=product)
+                total += product
 
-    parallel.run(work, [(lane, group, channels) for lane in range(lanes) for group, channels in blocks])
-    total = sums[0]
+    parallel.run(work, [(lane, block) for lane in range(lanes) for block in blocks])
     for lane in range(1, lanes):
-        total += sums[lane]
-    return total
+        sums[0] += sums[lane]
+    return sums[0]
 
 
 # --- how the work is cut ----------------------------------------------------------------------------------------------
@@ -318,11 +312,10 @@ _LANE_BYTES = 1 << 26  # and the memory that those sums may take together
 
 
 class _Job(NamedTuple):
-    """Some output rows, of some images, in some output channels of one group."""
+    """Some output rows, of some images, in some output channels of every group."""
 
     band: window.Band
-    group: int
-    channels: slice
+    outputs: slice
 
 
 class _Phases(NamedTuple):
@@ -346,60 +339,48 @@ def _phases(kernel: int, stride: int, dilation: int) -> _Phases:
     return _Phases(dilation * (kernel - 1) // stride + 1, 1, stride, dilation)
 
 
-def _jobs(
-    xp: Namespace,
-    y: Array,
-    geometry: Geometry,
-    taps_in: int,
-    group_outputs: int,
-    size: Pair | None = None,
-    phases: int = 1,
-) -> list[_Job]:
-    """Cut the output y into jobs: bands of rows where columns are many, blocks of channels where weights are.
+def _jobs(xp: Namespace, images: int, height: int, width: int, w: Array, phases: int, itemsize: int) -> list[_Job]:
+    """Cut a correlation with w: (groups, O * phases, K) into jobs.
 
-    `size` is the grid that the columns stand for, if it is not y's own; each column then makes `phases` outputs.
+    Bands of the `height` x `width` grid where columns are many, blocks of output channels where weights are.
     """
-    height, width = size or y.shape[2:]
-    images, outputs, itemsize = y.shape[0], group_outputs * phases, y.dtype.itemsize
+    groups, outputs, taps_in = w.shape
+    column_bytes = groups * taps_in * itemsize
     if xp.__name__ == "numpy" and outputs > 3 * images * height * width:
         # Every band reads all weights again, every channel block builds all columns again, and a column entry costs
         # about three times a weight's: where weights are many and columns few (fc6), channels are cut.
-        bands = window.bands(xp, images, height, width, taps_in * itemsize, least_columns=1024)
-        blocks = _channel_blocks(geometry.groups, group_outputs, _DEEP_BLOCKS)
+        bands = window.bands(xp, images, height, width, column_bytes, least_columns=1024)
+        blocks = _blocks(outputs // phases, _DEEP_BLOCKS)
     else:
-        bands = window.bands(xp, images, height, width, (taps_in + (outputs if phases > 1 else 0)) * itemsize)
-        blocks = _channel_blocks(geometry.groups, group_outputs, 1)
+        if phases > 1:
+            column_bytes += groups * outputs * itemsize  # the product waits in a workspace, too
+        bands = window.bands(xp, images, height, width, column_bytes)
+        blocks = _blocks(outputs // phases, 1)
         if len(bands) == 1 and images > 1:  # a batch of small maps: something for a second thread
-            bands = [window.Band(slice(n, n + 1), slice(0, height)) for n in range(images)]
-    return [_Job(band, group, channels) for band in bands for group, channels in blocks]
+            half = -(-images // 2)
+            bands = [window.Band(slice(n, min(n + half, images)), slice(0, height)) for n in (0, half)]
+    return [_Job(band, block) for band in bands for block in blocks]
 
 
-def _channel_blocks(groups: int, group_outputs: int, parts: int) -> list[tuple[int, slice]]:
-    """(group, its output channels), each group cut into at most `parts` blocks of at least 32 channels."""
-    parts = max(1, min(parts, group_outputs // 32))
-    edges = [group_outputs * k // parts for k in range(parts + 1)]
-    return [
-        (group, slice(group * group_outputs + a, group * group_outputs + b))
-        for group in range(groups)
-        for a, b in pairwise(edges)
-    ]
+def _blocks(outputs: int, parts: int) -> list[slice]:
+    """The output channels of a group, cut into at most `parts` blocks of at least 32."""
+    parts = max(1, min(parts, outputs // 32))
+    return [slice(a, b) for a, b in pairwise(outputs * k // parts for k in range(parts + 1))]
 
 
-def _columns(xp: Namespace, x: Array, geometry: Geometry, job: _Job, out_width: int) -> Array:
-    """The im2col columns of a job as a matrix: (C/groups * kh * kw, n * R * out_width)."""
+def _columns(xp: Namespace, x: Array, geometry: Geometry, band: window.Band, out_width: int) -> Array:
+    """The im2col columns of a band, a matrix for each group: (groups, C/groups * kh * kw, n * R * out_width)."""
     kernel, stride, padding, dilation, groups = geometry
-    per_group = x.shape[1] // groups
-    channels = slice(job.group * per_group, (job.group + 1) * per_group)
-    images = x[job.band.images, channels].swapaxes(0, 1)  # (c, n, H, W)
-    shape = (per_group, *kernel, images.shape[1], job.band.rows.stop - job.band.rows.start, out_width)
+    images = x[band.images].swapaxes(0, 1)  # (C, n, H, W)
+    shape = (len(images), *kernel, images.shape[1], band.rows.stop - band.rows.start, out_width)
     out = parallel.workspace(xp, "columns", shape, x.dtype)
-    window.im2col(images, kernel, stride, padding, dilation, job.band.rows, out_width, out)
-    return out.reshape(per_group * kernel[0] * kernel[1], -1)
+    window.im2col(images, kernel, stride, padding, dilation, band.rows, out_width, out)
+    return out.reshape(groups, len(images) // groups * kernel[0] * kernel[1], -1)
 
 
-def _flat_rows(block: Array) -> Array:
-    """A view (o, R*W) of whole rows (o, R, W) of an array in C order; BLAS takes the gaps between channels as given."""
-    return block.reshape(block.shape[0], -1)
+def _by_group(w: Array, groups: int) -> Array:
+    """A weight (O, C/groups, kh, kw) as one matrix for each group: (groups, O/groups, C/groups * kh * kw)."""
+    return w.reshape(groups, w.shape[0] // groups, -1)
 
 
 def _sum_channels(xp: Namespace, dy: Array) -> Array:
