@@ -39,6 +39,7 @@ examples
 
 @reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
+    """Score the weights on the data set; print, and write if asked to."""
     arguments = _parser().parse_args(argv)
     dataset = open_dataset(arguments.data, arguments.split)
     net, about = open_fcn(arguments.weights, arguments.device, arguments.threads)

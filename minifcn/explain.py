@@ -40,6 +40,7 @@ LARGEST = 1 << 20  # pixels along a side; shapes are exact integers, so this onl
 
 @reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
+    """Print what the net is and costs; draw it if asked to."""
     arguments = _parser().parse_args(argv)
     width, height = parse_size(arguments.size)
     padding = _padding(arguments.input_padding)

@@ -46,6 +46,7 @@ LABEL, OVERLAY = ".label.png", ".overlay.png"
 
 @reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
+    """Label each picture; 1 if one of them could not be."""
     arguments = _parser().parse_args(argv)
     out = Path(arguments.out)
     pictures = named(collect(arguments.pictures))
