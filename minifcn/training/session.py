@@ -62,7 +62,7 @@ class Session:
     def complete(self, progress: Progress, stop: Callable[[], bool]) -> None:
         """What is still to be done after the current step: also at a resume, when Ctrl-C had cut it short."""
         if not self._evaluated and not stop():
-            confusion = evaluate(self.net, self.val, self.objective.xp, stop)
+            confusion = evaluate(self.net, self.val, stop)
             if confusion is not None:
                 self._evaluated, self._scores = True, confusion.scores()
                 self.log.score(self._scores)
@@ -80,8 +80,7 @@ class Session:
         """Leaves weights and pictures in the folder and prints what was reached."""
         colours = palette[: len(classes)].tolist()
         weights.save(self.folder.weights, self.net, {"classes": classes, "palette": colours, "source": "minifcn train"})
-        plots.curves(self.log.rows, self.folder.curves)
-        rows = sample_rows(self.net, self.val, self.objective.xp)
+        rows = sample_rows(self.net, self.val)
         plots.samples(rows, classes, palette, self.folder.samples, self.val.ignore_index)
         if self._scores is not None:
             print(f"\n{self.val.name}, {len(self.val)} pictures, after {self.step} steps in {self._elapsed():.0f} s\n")

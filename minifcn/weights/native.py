@@ -1,6 +1,6 @@
 """minifcn's own weight format: safetensors, with metadata from which the net can be rebuilt and used.
 
-Metadata keys, each value JSON:
+Its metadata is one JSON object with the keys
 
     format     "minifcn"          version  1
     net        arguments of `models.build`: name, num_classes, preset, input_padding
@@ -57,10 +57,7 @@ def open_net(path: str | PathLike[str], spec: Mapping[str, Any] | None = None) -
         raise WeightsError(
             f"{path}: does not say which net it belongs to; build it (models.build) and use weights.load(net, path)"
         )
-    try:
-        net = models.build(**spec)
-    except (MinifcnError, TypeError) as error:
-        raise WeightsError(f"{path}: describes a net that cannot be built, {spec}: {error}") from error
+    net = _build(path, spec, numbers=sum(array.size for array in arrays.values()))
     report = _put(net, path, arrays, metadata)
     return net, {**INPUT, **metadata, "net": net.spec, "assumed": report.assumed}
 
@@ -75,6 +72,17 @@ def _read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, A
     return arrays, metadata
 
 
+def _build(path: str | PathLike[str], spec: Mapping[str, Any], numbers: int) -> Net:
+    """The net that a file describes; a file of so many `numbers` cannot make it take unbounded memory."""
+    try:
+        unknown = spec.keys() - {"name", "num_classes", "preset", "input_padding"}
+        if unknown or not spec.get("num_classes", 0) <= numbers:
+            raise WeightsError("unknown settings, or more classes than the file has numbers")
+        return models.build(**spec)
+    except (MinifcnError, TypeError, ValueError, AttributeError) as error:
+        raise WeightsError(f"{path}: describes a net that cannot be built, {spec}: {error}") from error
+
+
 def _put(net: Net, path: str | PathLike[str], arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Report:
     for name, array in arrays.items():
         if array.dtype.kind != "f" or not np.isfinite(array).all():
@@ -83,7 +91,7 @@ def _put(net: Net, path: str | PathLike[str], arrays: dict[str, np.ndarray], met
         net.load_state_dict(arrays)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}{_built_as(metadata)}") from None
-    return Report(source=str(path), taken=list(arrays), assumed=_assumed(metadata))
+    return Report(source=str(path), taken=list(net.params), assumed=_assumed(metadata))
 
 
 def _built_as(metadata: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Named arrays with JSON metadata in one safetensors file: what weights and checkpoints are made of.
+"""Named arrays and a JSON object in one safetensors file: what weights and checkpoints are made of.
 
 The format is a length, a JSON header and raw bytes: nothing in it can be executed, and its reader checks all offsets.
 """
@@ -17,10 +17,14 @@ from safetensors.numpy import save_file
 from minifcn.errors import WeightsError
 from minifcn.files import atomic_path
 
+#: The metadata entry that holds the JSON. One only: the library writes several in any order, and the same content is to
+#: give the same bytes.
+KEY = "minifcn"
+
 
 def write(path: str | PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
-    """One file of `arrays`; each value of `metadata` is stored as JSON. The file appears when it is complete."""
-    text = {key: json.dumps(value) for key, value in metadata.items()}
+    """One file of `arrays` and `metadata` (JSON values). It appears when it is complete."""
+    text = {KEY: json.dumps(metadata)}
     with atomic_path(path) as beside:
         try:
             save_file({name: np.ascontiguousarray(a) for name, a in arrays.items()}, beside, metadata=text)
@@ -29,21 +33,19 @@ def write(path: str | PathLike[str], arrays: Mapping[str, np.ndarray], metadata:
 
 
 def read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """(arrays, metadata) of a safetensors file; WeightsError if it is not one, or not whole."""
+    """(arrays, metadata) of a safetensors file; the latter empty if others wrote it. WeightsError if it is broken."""
     try:
         with safe_open(path, framework="numpy") as file:
-            text = file.metadata() or {}
+            text = (file.metadata() or {}).get(KEY, "{}")
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (SafetensorError, TypeError, AttributeError, ValueError) as error:  # the last three: bfloat16 and its like
         raise WeightsError(f"{path}: not a whole safetensors file of NumPy's types: {error}") from error
-    return arrays, {key: _decode(value) for key, value in text.items()}
-
-
-def _decode(text: str) -> Any:
-    """What JSON says; other programs write plain text ("pt"), which stays as it is."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+        metadata = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path}: its metadata is not JSON: {error}") from error
+    if not isinstance(metadata, dict):
+        raise WeightsError(f"{path}: its metadata is not a JSON object: {text[:80]}")
+    return arrays, metadata

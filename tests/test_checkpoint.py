@@ -1,0 +1,100 @@
+"""Checkpoints: all comes back bit for bit; a full disk leaves the one before whole; what does not fit is refused."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+import numpy as np
+import pytest
+
+from minifcn import checkpoint, models, weights
+from minifcn.errors import CheckpointError
+from minifcn.optim import MomentumSGD
+
+
+def make(seed: int):
+    """A net with dropout and its optimizer, with velocities that are not zero."""
+    rng = np.random.default_rng(seed)
+    net = models.build("fcn32s", num_classes=2, preset="small", rng=rng)
+    sgd = MomentumSGD(net.params, lr=0.1)
+    for name, param in sgd.params.items():
+        param.data = rng.standard_normal(param.data.shape, np.float32)
+        sgd.velocity[name][...] = rng.standard_normal(param.data.shape, np.float32)
+    return net, sgd
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "checkpoint.safetensors"
+
+
+def test_everything_comes_back(path):
+    net, sgd = make(1)
+    state = {"step": 7, "seconds": 0.1 + 0.2, "config": {"net": "fcn32s", "lr": 1e-10}}
+    checkpoint.save(path, net, sgd, state)
+    next_draws = [generator.random() for generator in net.generators()]
+
+    other, other_sgd = make(2)
+    saved = checkpoint.load(path)
+    checkpoint.restore(saved, other, other_sgd)
+    assert saved.state == state
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(other.params[name].data, array)
+    for name, array in sgd.state_dict().items():
+        np.testing.assert_array_equal(other_sgd.velocity[name], array)
+    assert next_draws and [generator.random() for generator in other.generators()] == next_draws
+
+
+@pytest.fixture
+def small_disk():
+    """No file may grow beyond 1 MB meanwhile, which fails the way a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_whole(path, request):
+    net, sgd = make(1)
+    checkpoint.save(path, net, sgd, {"step": 1})
+    before = path.read_bytes()
+    assert len(before) > 1_000_000
+    request.getfixturevalue("small_disk")
+    with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors: cannot be written"):
+        checkpoint.save(path, net, sgd, {"step": 2})
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_ruined_weights_do_not_replace_good_ones(path):
+    net, sgd = make(1)
+    checkpoint.save(path, net, sgd, {"step": 1})
+    before = path.read_bytes()
+    net.params["fc7.weight"].data[0] = np.nan
+    with pytest.raises(CheckpointError, match=r"not written, weights/fc7\.weight holds NaN"):
+        checkpoint.save(path, net, sgd, {"step": 2})
+    assert path.read_bytes() == before
+
+
+def test_truncated_or_other_files_are_refused(path):
+    net, sgd = make(1)
+    checkpoint.save(path, net, sgd, {"step": 1})
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-5])
+    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+        checkpoint.load(path)
+    weights.save(path, net)
+    with pytest.raises(CheckpointError, match="expected a minifcn checkpoint of version 1, got 'minifcn' 1"):
+        checkpoint.load(path)
+
+
+def test_a_checkpoint_of_another_net_is_refused(path):
+    net, sgd = make(1)
+    checkpoint.save(path, net, sgd, {"step": 1})
+    other = models.build("fcn32s", num_classes=3, preset="small", rng=np.random.default_rng(0))
+    with pytest.raises(CheckpointError, match="belongs to another net"):
+        checkpoint.restore(checkpoint.load(path), other, MomentumSGD(other.params, lr=0.1))
+    bare = models.build("fcn32s", num_classes=2, preset="small")  # draws nothing
+    with pytest.raises(CheckpointError, match="generators"):
+        checkpoint.restore(checkpoint.load(path), bare, MomentumSGD(bare.params, lr=0.1))

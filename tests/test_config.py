@@ -1,0 +1,119 @@
+"""Settings from recipe, file and flags: precedence, types, ranges, and messages that name the slip."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from minifcn import config as configuration
+from minifcn.command import Parser
+from minifcn.config import TrainConfig, names, overrides, read_toml, resolve, to_toml
+from minifcn.errors import ConfigError
+
+
+def parse(*flags: str) -> dict:
+    parser = Parser(prog="x")
+    configuration.add_flags(parser)
+    return configuration.flags_given(parser.parse_args(list(flags)))
+
+
+def test_flags_win_over_the_file_the_file_over_the_recipe_the_recipe_over_defaults():
+    file = {"recipe": "camvid", "lr": 0.5, "batch_size": 3}
+    config = resolve(file, {"lr": 0.25})
+    assert (config.lr, config.batch_size, config.class_weights) == (0.25, 3, "sqrt-inverse")
+    assert config.log_every == TrainConfig.log_every
+    assert resolve(file, {"recipe": "tiny"}).class_weights == "none"
+
+
+def test_without_anything_the_recipe_is_tiny():
+    assert resolve({}, {}) == resolve({}, {"recipe": "tiny"})
+
+
+def test_the_learning_rate_of_a_recipe_follows_the_net():
+    assert resolve({"recipe": "heavy2016"}, {"net": "fcn8s"}).lr == 1e-14
+    assert resolve({"recipe": "heavy2016", "lr": 1e-11}, {"net": "fcn8s"}).lr == 1e-11
+
+
+def test_toml_and_back(tmp_path):
+    config = resolve({}, {"recipe": "heavy2016", "data": 'folder:C:\\a "b" ü', "lr": 1e-10, "strict": True, "seed": 7})
+    path = tmp_path / "config.toml"
+    path.write_text(to_toml(config, note="a note\nof two lines"), encoding="utf-8")
+    read = read_toml(path)
+    assert list(read) == names()
+    assert resolve(read, {}) == config
+
+
+def test_every_setting_has_a_flag_that_is_read_in_its_type():
+    flags = parse("--lr", "1e-10", "--batch-size", "3", "--no-mirror", "--strict", "--input-padding", "81")
+    assert flags == {"lr": 1e-10, "batch_size": 3, "mirror": False, "strict": True, "input_padding": 81}
+    assert parse("--input-padding", "same") == {"input_padding": "same"}
+    assert parse() == {}
+    parser = Parser(prog="x")
+    configuration.add_flags(parser)
+    text = parser.format_help()
+    for name in names():
+        assert "--" + name.replace("_", "-") in text
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"zzz": 1}, "file: unknown setting 'zzz'; known: recipe, net, "),
+        ({"batchsize": 1}, "did you mean 'batch_size'"),
+        ({"lr": "0.1"}, "file: lr expects a number, got '0.1'"),
+        ({"lr": 0}, "lr expects a number above 0, got 0"),
+        ({"lr": math.nan}, "lr expects a number above 0, got nan"),
+        ({"lr": math.inf}, "got inf"),
+        ({"batch_size": 2.0}, "batch_size expects an integer, got 2.0"),
+        ({"batch_size": True}, "batch_size expects an integer, got True"),
+        ({"iterations": 0}, "iterations expects a number of at least 1"),
+        ({"momentum": 1.5}, "of at least 0 and of at most 1"),
+        ({"mirror": 1}, "mirror expects true or false, got 1"),
+        ({"loss": "means"}, "loss cannot be 'means'; did you mean 'mean'"),
+        ({"recipe": "tinny"}, "did you mean 'tiny'"),
+        ({"device": "tpu"}, "device cannot be 'tpu'"),
+        ({"input_padding": 1.5}, "input_padding expects an integer or text"),
+    ],
+)
+def test_wrong_settings_are_refused_in_words(values, message):
+    with pytest.raises(ConfigError) as error:
+        resolve(values, {}, where="file")
+    assert message in str(error.value)
+
+
+def test_a_mistyped_flag_is_recognised():
+    with pytest.raises(ConfigError, match=r"unknown argument '--batchsize'; did you mean '--batch-size'"):
+        parse("--batchsize", "3")
+    with pytest.raises(ConfigError, match="unknown argument '--iter'"):
+        parse("--iter", "3")  # no abbreviations
+    with pytest.raises(ConfigError, match="argument --lr: invalid float value: 'fast'"):
+        parse("--lr", "fast")
+
+
+def test_overrides_are_told_against_the_recipe():
+    config = resolve({}, {"recipe": "heavy2016", "net": "fcn16s", "momentum": 0.9})
+    assert overrides(config) == [
+        'net = "fcn16s" (recipe heavy2016: "fcn32s")',
+        "momentum = 0.9 (recipe heavy2016: 0.99)",
+    ]
+    assert overrides(resolve({}, {})) == []
+
+
+@pytest.mark.parametrize("content", [b"lr = ", b"\xff\xfe", b"lr = 1\nlr = 2"])
+def test_a_file_that_is_no_toml(tmp_path, content):
+    path = tmp_path / "config.toml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="not a TOML file"):
+        read_toml(path)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_toml(tmp_path / "config.toml")
+
+
+def test_values_are_in_their_types():
+    assert isinstance(TrainConfig(lr=1).lr, float)
+    with pytest.raises(ConfigError, match="seed expects"):
+        TrainConfig(seed=-1)

@@ -1,0 +1,344 @@
+"""Whole runs in miniature: what they leave, that they repeat and resume bit for bit, and how they refuse bad input."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import signal
+
+import fakegpu
+import numpy as np
+import pytest
+
+from minifcn import backend, models, weights
+from minifcn.__main__ import main as minifcn
+from minifcn.config import TrainConfig
+from minifcn.data import Batch
+from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError
+from minifcn.optim import MomentumSGD
+from minifcn.train import main
+from minifcn.training import checks, session
+from minifcn.training.objective import Objective
+from minifcn.training.sets import augmentation, open_sets
+
+#: Dropout, augmentation, clipping and a falling rate: all that a resume could get wrong, on pictures of 32x32.
+SMALL = [
+    "--data", "shapes:size=32,train=6,val=2", "--preset", "small", "--batch-size", "2", "--iter-size", "2",
+    "--iterations", "6", "--jitter", "4", "--scale", "1.2", "--class-weights", "sqrt-inverse", "--eval-every", "3",
+]  # fmt: skip
+FILES = {"config.toml", "log.csv", "curves.png", "samples.png", "weights.safetensors", "checkpoint.safetensors"}
+
+
+def train(out, *flags: str) -> int:
+    return main([*SMALL, "--out", str(out), *flags])
+
+
+def log_of(run) -> list[tuple[str, ...]]:
+    """Rows of log.csv as text, without the seconds, which no run repeats."""
+    with open(run / "log.csv", newline="") as file:
+        return [tuple(value for key, value in row.items() if key != "seconds") for row in csv.DictReader(file)]
+
+
+def same(one, other) -> bool:
+    return log_of(one) == log_of(other) and (one / "weights.safetensors").read_bytes() == (
+        other / "weights.safetensors"
+    ).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A run that nothing interrupted."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    assert train(out) == 0
+    return out
+
+
+def test_a_run_leaves_everything_about_it(whole):
+    assert {path.name for path in whole.iterdir()} == FILES
+    rows = log_of(whole)
+    assert [row[0] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    assert [bool(row[3]) for row in rows] == [False, False, True, False, False, True]  # evaluated
+    assert float(rows[0][1]) == pytest.approx(np.log(7), abs=1e-4)  # scores start at zero: a loss of log C
+    net, about = weights.open_net(whole / "weights.safetensors")
+    assert net.spec["preset"] == "small" and about["classes"][0] == "background" and len(about["palette"]) == 7
+
+
+def test_its_config_repeats_it(whole, tmp_path, capsys):
+    assert main(["--config", str(whole / "config.toml"), "--out", str(tmp_path / "again")]) == 0
+    assert same(whole, tmp_path / "again")
+    assert 'batch_size = 2 (recipe tiny: ' in capsys.readouterr().out
+
+
+def test_threads_do_not_change_it(whole, tmp_path, restore_threads):
+    assert train(tmp_path / "one", "--threads", "1") == 0
+    assert same(whole, tmp_path / "one")
+
+
+def test_another_seed_does_change_it(whole, tmp_path):
+    assert train(tmp_path / "other", "--seed", "2") == 0
+    assert not same(whole, tmp_path / "other")
+
+
+def test_a_device_gives_the_same_and_is_not_waited_for(whole, tmp_path, monkeypatch):
+    """On the stand-in for a GPU no step reads from the device; evaluations, checkpoints and looks at the loss do."""
+    monkeypatch.setitem(backend._DEVICES, "gpu", fakegpu)
+    reads, update = [], MomentumSGD.step
+
+    def counted(self):
+        update(self)
+        reads.append(fakegpu.transfers.to_host)
+
+    monkeypatch.setattr(MomentumSGD, "step", counted)
+    assert train(tmp_path / "run", "--device", "gpu") == 0
+    on_cpu, on_device = (np.array([row[1] for row in log_of(run)], float) for run in (whole, tmp_path / "run"))
+    np.testing.assert_allclose(on_device, on_cpu, rtol=1e-4)
+    assert reads[1] == reads[0] and reads[4] == reads[3], "nothing was read during steps 2 and 5"
+    assert reads[3] > reads[1], "step 3 is evaluated"
+
+
+def signalled_in(monkeypatch, owner, name: str, call: int, number: signal.Signals) -> None:
+    """Sends this process a signal at the beginning of a certain call."""
+    original, calls = getattr(owner, name), iter(range(1, 1000))
+
+    def wrapped(*args, **kwargs):
+        if next(calls) == call:
+            os.kill(os.getpid(), number)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, wrapped)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "call", "number", "steps"),
+    [
+        (MomentumSGD, "step", 2, signal.SIGINT, 2),
+        (MomentumSGD, "step", 3, signal.SIGTERM, 3),  # an evaluation is due then, and left for later
+        (session, "evaluate", 1, signal.SIGINT, 3),
+        (session, "evaluate", 2, signal.SIGINT, 6),  # the last one: nothing but it is left to do
+    ],
+)
+def test_stopped_and_resumed_is_as_if_never_stopped(
+    whole, tmp_path, monkeypatch, capsys, owner, name, call, number, steps
+):
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        signalled_in(patch, owner, name, call, number)
+        assert train(run) == 130
+    output = capsys.readouterr()
+    assert f"stopped after step {steps}; go on with: minifcn train --resume {run}" in output.out
+    assert len(log_of(run)) == steps and not (run / "weights.safetensors").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    assert main(["--resume", str(run)]) == 0
+    assert same(whole, run)
+    assert {path.name for path in run.iterdir()} == FILES
+
+
+def test_killed_and_resumed_is_as_if_never_killed(whole, tmp_path, monkeypatch):
+    """The log is ahead of the last checkpoint then; its rows must not come twice."""
+    run = tmp_path / "run"
+
+    class Killed(BaseException):
+        pass
+
+    def killed(self):
+        raise Killed
+
+    steps = iter([MomentumSGD.step] * 4 + [killed])
+    with monkeypatch.context() as patch:
+        patch.setattr(MomentumSGD, "step", lambda self: next(steps)(self))
+        with pytest.raises(Killed):
+            train(run, "--checkpoint-every", "2", "--log-every", "1")
+    with open(run / "log.csv", "a") as file:
+        file.write("5,0.1,0.1,1.0,,,,\n")
+    assert main(["--resume", str(run)]) == 0
+    assert same(whole, run)
+
+
+def test_a_finished_run_can_be_made_longer(tmp_path, capsys):
+    short, long = tmp_path / "short", tmp_path / "long"
+    assert train(short, "--lr-policy", "fixed", "--iterations", "3") == 0
+    assert train(long, "--lr-policy", "fixed") == 0
+    assert main(["--resume", str(short), "--iterations", "6"]) == 0
+    assert "changed: iterations = 6 (was 3)" in capsys.readouterr().out
+    assert same(short, long)
+
+
+def refused(capsys, *argv: str) -> str:
+    """The one message of a command that must end with status 2."""
+    assert main(list(argv)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and "Traceback" not in error
+    return error
+
+
+def test_what_a_resume_refuses(whole, tmp_path, capsys):
+    assert "lr was 0.02 and is now 0.5" in refused(capsys, "--resume", str(whole), "--lr", "0.5")
+    assert "no --config, --out" in refused(capsys, "--resume", str(whole), "--out", "x")
+    assert "not the folder of a run" in refused(capsys, "--resume", str(tmp_path))
+    (tmp_path / "config.toml").write_bytes((whole / "config.toml").read_bytes())
+    assert "has no checkpoint.safetensors yet" in refused(capsys, "--resume", str(tmp_path))
+
+
+def test_what_a_start_refuses(whole, tmp_path, capsys):
+    out = ["--out", str(tmp_path / "new")]
+    assert "no run is overwritten" in refused(capsys, *SMALL, "--out", str(whole))
+    assert "did you mean '--batch-size'" in refused(capsys, "--batchsize", "3")
+    assert "did you mean 'fcn8s'" in refused(capsys, *SMALL, *out, "--net", "fcn-8s")
+    assert "a classifier cannot be trained on label maps" in refused(
+        capsys, *SMALL, *out, "--net", "vgg16", "--data", "shapes:size=224,train=2,val=1"
+    )
+    assert "CuPy" in refused(capsys, *SMALL, *out, "--device", "gpu")
+    assert "no such" in refused(capsys, *SMALL, *out, "--data", f"folder:{tmp_path / 'none'}").lower()
+    assert "cannot be the folder of a run" in refused(capsys, *SMALL, "--out", str(whole / "log.csv"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_loss_that_explodes_is_explained(tmp_path, capsys):
+    message = refused(capsys, *SMALL, "--out", str(tmp_path / "run"), "--lr", "1e18", "--clip-norm", "0")
+    assert "the loss is nan" in message or "the loss is inf" in message
+    assert "Run again under strict checks: conv" in message or "NaN or infinite: the steps were too long" in message
+    assert "Try --lr " in message and "--clip-norm" in message
+
+
+def test_an_untrained_trunk_of_zeros_is_found_before_training(tmp_path, capsys):
+    path = tmp_path / "zero.safetensors"
+    weights.save(path, models.build("fcn8s", num_classes=7, preset="small"))
+    message = refused(capsys, *SMALL, "--out", str(tmp_path / "run"), "--init", str(path))
+    assert "conv1_1.weight" in message and "pretrained weights forgotten" in message
+
+
+def test_init_takes_the_weights_of_a_file(whole, tmp_path, capsys):
+    path = whole / "weights.safetensors"
+    assert train(tmp_path / "run", "--init", str(path), "--iterations", "1", "--lr", "1e-12") == 0
+    assert "arrays taken" in capsys.readouterr().out
+    before, _ = weights.open_net(path)
+    after, _ = weights.open_net(tmp_path / "run" / "weights.safetensors")
+    np.testing.assert_allclose(after.params["fc6.weight"].data, before.params["fc6.weight"].data, atol=1e-6)
+
+
+def test_a_dry_run_tells_and_leaves_nothing(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*SMALL, "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "GMAC forward for 2x3x" in out and "memory: training" in out and "6 of 6 samples usable" in out
+    assert "loss at start: 1.9459 a pixel" in out and "log 7 = 1.9459" in out
+    assert "mean loss: lr 0.02" in out and "the same steps with the sum over" in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_are_named_after_date_net_and_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([*SMALL, "--iterations", "1"]) == 0
+    (run,) = (tmp_path / "runs").iterdir()
+    assert re.fullmatch(r"\d{8}-\d{6}-fcn8s-shapes", run.name)
+
+
+def test_two_pictures_are_learnt_by_heart(tmp_path, capsys):
+    flags = ["--data", "shapes:size=32,train=4", "--preset", "tiny", "--overfit", "2", "--batch-size", "2"]
+    assert main([*flags, "--iterations", "80", "--out", str(tmp_path / "run")]) == 0
+    rows = log_of(tmp_path / "run")
+    assert float(rows[-1][1]) < 0.25 * float(rows[0][1])  # loss
+    assert float(rows[-1][3]) > 0.88, "pixel accuracy on the pictures it was trained on; background alone gives 0.83"
+    assert "step 80/80" in capsys.readouterr().out
+
+
+def test_overfit_changes_no_picture_and_evaluates_on_the_same():
+    config = TrainConfig(data="shapes:size=32,train=9", overfit=3, mirror=True, jitter=5)
+    train_set, val = open_sets(config)
+    assert train_set is val and len(val) == 3 and augmentation(config) == []
+    np.testing.assert_array_equal(val[2].image, open_sets(TrainConfig(data=config.data))[0][2].image)
+    with pytest.raises(IndexError):
+        val[3]
+
+
+def test_data_sets_with_other_classes_do_not_go_together(tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "labels").mkdir()
+    from PIL import Image
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "images" / "a.png")
+    Image.new("L", (8, 8)).save(tmp_path / "labels" / "a.png")
+    for name, text in (("classes.txt", "sky\nsea\n"), ("train.txt", "a\n"), ("val.txt", "a\n")):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigError, match="expected the 7 classes of shapes, got 2"):
+        open_sets(TrainConfig(val_data=f"folder:{tmp_path}"))
+
+
+def batch(labels: np.ndarray, rng: np.random.Generator) -> Batch:
+    x = rng.standard_normal((len(labels), 3, *labels.shape[1:]), np.float32)
+    return Batch(x, labels, tuple(f"picture {n}" for n in range(len(labels))), 0)
+
+
+def test_the_sum_is_the_mean_times_the_counted_pixels_of_a_picture(rng):
+    """With pictures that count equally many pixels; the reference's sum is divided by the number of pictures."""
+    labels = rng.integers(0, 7, (2, 33, 32), np.uint8)
+    labels[:, :5] = 255
+    grads, losses = [], []
+    for loss in ("sum", "mean"):
+        config = TrainConfig(loss=loss, data="shapes:size=32,train=2")
+        net = models.build("fcn8s", 7, "tiny", rng=np.random.default_rng(0))
+        objective = Objective(config, open_sets(config)[0])
+        losses.append(float(objective.accumulate(net, iter([batch(labels, np.random.default_rng(3))]), 1)))
+        grads.append(net.params["score_fr.weight"].grad)
+    assert losses[0] == pytest.approx(28 * 32 * losses[1], rel=1e-6)
+    np.testing.assert_allclose(grads[0], 28 * 32 * grads[1], rtol=1e-3, atol=1e-4 * np.abs(grads[0]).max())
+
+
+def test_accumulated_batches_are_the_mean_of_their_losses_and_the_sum_of_their_gradients(rng):
+    config = TrainConfig(data="shapes:size=32,train=2")
+    objective = Objective(config, open_sets(config)[0])
+    net = models.build("fcn8s", 7, "tiny", rng=np.random.default_rng(0))
+    one, two = (batch(rng.integers(0, 7, (1, 32, 32), np.uint8), rng) for _ in range(2))
+    singles = []
+    for single in (one, two):
+        net.zero_grads()
+        singles.append((float(objective.accumulate(net, iter([single]), 1)), net.params["score_fr.bias"].grad.copy()))
+    net.zero_grads()
+    both = float(objective.accumulate(net, iter([one, two]), 2))
+    assert both == pytest.approx((singles[0][0] + singles[1][0]) / 2)
+    np.testing.assert_allclose(net.params["score_fr.bias"].grad, singles[0][1] + singles[1][1], rtol=1e-5)
+
+
+def test_a_label_out_of_range_names_the_picture_and_the_value(rng):
+    labels = np.zeros((3, 4, 5), np.uint8)
+    labels[1, 2, 3], labels[0, 0] = 9, 255
+    with pytest.raises(DataError, match=r"picture 1: 1 pixels have labels outside 0\.\.6: 9"):
+        checks.labels(batch(labels, rng), num_classes=7)
+    labels[1, 2, 3] = 6
+    checks.labels(batch(labels, rng), num_classes=7)
+
+
+def test_a_gradient_of_zero_is_found_after_the_first_step(rng):
+    """Behind a trunk of zeros only the scores' biases get a gradient."""
+    net = models.build("fcn8s", 7, "tiny", rng=np.random.default_rng(0))
+    config = TrainConfig(data="shapes:size=32,train=2")
+    objective = Objective(config, open_sets(config)[0])
+    first = batch(rng.integers(0, 7, (1, 32, 32), np.uint8), rng)
+    objective.accumulate(net, iter([first]), 1)
+    checks.gradients(net)  # the scores are zero, so the trunk has none yet: that is as it should be
+    net.zero_grads()
+    for name, param in net.params.items():
+        if name.startswith("conv"):
+            param.data[...] = 0
+    objective.accumulate(net, iter([first]), 1)
+    assert np.abs(net.params["score_fr.bias"].grad).max() > 0
+    with pytest.raises(MinifcnError, match="gave every weight a gradient of zero"):
+        checks.gradients(net)
+    with pytest.raises(WeightsError, match=r"conv1_1\.weight, conv1_2\.weight"):
+        checks.trunk(net)
+
+
+def test_the_console_command_finds_its_modules(capsys):
+    assert minifcn(["--help"]) == 0
+    out = capsys.readouterr().out
+    for name in ("train", "evaluate", "predict", "explain", "gradcheck", "data"):
+        assert f"\n  {name} " in out
+    assert minifcn(["trian"]) == 2
+    assert "unknown command 'trian'; did you mean 'train'" in capsys.readouterr().err
+    assert minifcn(["train", "--batchsize", "1"]) == 2
+    assert "did you mean '--batch-size'" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as leave:
+        minifcn(["train", "--help"])
+    assert leave.value.code == 0 and "--resume RUN" in capsys.readouterr().out

@@ -1,0 +1,166 @@
+"""The native weight format: what is saved comes back, net included; what does not fit or is hostile changes nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from minifcn import models, weights
+from minifcn.errors import MinifcnError, WeightsError
+from minifcn.files import atomic_path
+
+CLASSES = ["background", "cat", "Straße"]
+ABOUT = {"classes": CLASSES, "palette": [[0, 0, 0], [255, 0, 0], [0, 255, 0]]}
+
+
+@pytest.fixture
+def net(rng):
+    made = models.build("fcn16s", num_classes=3, preset="tiny", rng=rng)
+    for param in made.params.values():  # scores and biases too: zeros would come back by chance
+        param.data = rng.standard_normal(param.data.shape, np.float32)
+    return made
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "w.safetensors"
+
+
+def test_the_net_comes_back_with_its_weights_and_what_was_said_of_it(net, path, rng):
+    weights.save(path, net, {**ABOUT, "source": "somewhere", "sha256": "0" * 64})
+    other, about = weights.open_net(path)
+    assert other.spec == net.spec
+    assert about["classes"] == CLASSES and about["palette"] == ABOUT["palette"]
+    assert (about["channels"], about["scale"], about["source"]) == ("BGR", 1.0, "somewhere")
+    assert about["mean"] == [104.00698793, 116.66876762, 122.67891434]
+    assert about["assumed"] == []
+    x = rng.standard_normal((1, 3, 33, 40), np.float32)
+    np.testing.assert_array_equal(other.forward(x), net.forward(x))
+
+
+def test_the_same_net_gives_the_same_bytes(net, path):
+    files = []
+    for _ in range(2):
+        weights.save(path, net, ABOUT)
+        files.append(path.read_bytes())
+    assert files[0] == files[1]
+
+
+def test_load_reports_what_it_took(net, path):
+    weights.save(path, net)
+    blank = models.build(**net.spec)
+    report = weights.load(blank, path)
+    assert report.taken == list(net.params) and not (report.left or report.unused or report.assumed)
+    assert f"{len(net.params)} arrays taken" in str(report)
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(blank.params[name].data, array)
+
+
+def test_a_file_without_metadata_is_taken_if_it_fits_and_says_what_was_assumed(net, path):
+    save_file(net.state_dict(), path)
+    report = weights.load(models.build(**net.spec), path)
+    assert "assumed: channels BGR, which the file does not say" in str(report)
+    with pytest.raises(WeightsError, match="does not say which net it belongs to"):
+        weights.open_net(path)
+    _, about = weights.open_net(path, spec=net.spec)
+    assert about["channels"] == "BGR" and len(about["assumed"]) == 3
+
+
+def test_weights_of_another_net_change_nothing(net, path):
+    weights.save(path, models.build("fcn16s", num_classes=4, preset="tiny"))
+    before = net.state_dict()
+    with pytest.raises(WeightsError, match=r"score_fr\.weight.*made for .*'num_classes': 4"):
+        weights.load(net, path)
+    for name, array in before.items():
+        np.testing.assert_array_equal(net.params[name].data, array)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_refused(net, path, value):
+    net.params["fc6.bias"].data[3] = value
+    weights.save(path, net)
+    with pytest.raises(WeightsError, match=r"fc6\.bias holds NaN"):
+        weights.open_net(path)
+
+
+def hostile(kind: str, whole: bytes) -> bytes:
+    def with_header(header: dict, data: bytes = b"1234") -> bytes:
+        text = json.dumps(header).encode()
+        return struct.pack("<Q", len(text)) + text + data
+
+    def with_metadata(text: str) -> bytes:
+        return with_header({"__metadata__": {"minifcn": text}}, b"")
+
+    return {
+        "empty": b"",
+        "short": b"abc",
+        "text": b"this is not a weight file at all",
+        "length of 2^60": struct.pack("<Q", 2**60) + b"{}",
+        "truncated": whole[: len(whole) // 2],
+        "one byte less": whole[:-1],
+        "broken header": whole[:8] + b"X" + whole[9:],
+        "shape beyond the file": with_header({"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}),
+        "bfloat16": with_header({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}),
+        "float8": with_header({"a": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}),
+        "integers": with_header({"a": {"dtype": "I32", "shape": [1], "data_offsets": [0, 4]}}),
+        "pickle": b"\x80\x04cos\nsystem\n(S'touch hacked'\ntR.",
+        "deep JSON": with_metadata("[" * 100_000),
+        "no JSON": with_metadata("{'net': 'fcn8s'}"),
+        "no object": with_metadata("[1, 2]"),
+        "a net that is none": with_metadata('{"net": {"name": "fcn8s", "num_clases": 3}}'),
+        "a net of 10^12 classes": with_metadata('{"net": {"name": "fcn8s", "num_classes": 1000000000000}}'),
+        "a net of text": with_metadata('{"net": "fcn8s"}'),
+        "a version to come": with_metadata('{"format": "minifcn", "version": 2}'),
+    }[kind]
+
+
+KINDS = (
+    "empty", "short", "text", "length of 2^60", "truncated", "one byte less", "broken header", "shape beyond the file",
+    "bfloat16", "float8", "integers", "pickle", "deep JSON", "no JSON", "no object", "a net that is none",
+    "a net of 10^12 classes", "a net of text", "a version to come",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_hostile_files_give_one_clear_error(net, path, kind):
+    weights.save(path, net)
+    path.write_bytes(hostile(kind, path.read_bytes()))
+    for read in (lambda: weights.load(net, path), lambda: weights.open_net(path)):
+        with pytest.raises(WeightsError) as error:
+            read()
+        assert str(path) in str(error.value)
+
+
+def test_a_file_that_is_not_there_or_a_folder(tmp_path):
+    for path in (tmp_path / "none", tmp_path):
+        with pytest.raises(WeightsError, match="cannot be read"):
+            weights.open_net(path)
+
+
+def test_files_have_the_rights_of_any_new_file(net, path, tmp_path):
+    (tmp_path / "plain").touch()
+    weights.save(path, net)
+    assert os.stat(path).st_mode == os.stat(tmp_path / "plain").st_mode
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "note.txt"
+    path.write_text("old")
+    with pytest.raises(ValueError), atomic_path(path) as beside:
+        beside.write_text("half")
+        assert beside.parent == path.parent and beside.suffix == path.suffix
+        raise ValueError
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["note.txt"]
+    with atomic_path(path) as beside:
+        beside.write_text("new")
+    assert path.read_text() == "new" and os.listdir(tmp_path) == ["note.txt"]
+
+
+def test_where_nothing_can_be_written(net, tmp_path):
+    with pytest.raises(MinifcnError, match="cannot be written"):
+        weights.save(tmp_path / "no" / "such" / "folder" / "w.safetensors", net)
