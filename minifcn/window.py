@@ -23,7 +23,7 @@ GPU_BAND_BYTES = 1 << 28
 
 def pair(value: int | tuple[int, int], name: str, least: int = 1) -> Pair:
     """`value` for (height, width): an int counts for both. Raises ShapeError for anything else, or below `least`."""
-    both = (value, value) if isinstance(value, int) else tuple(value)
+    both = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(both) != 2 or not all(isinstance(v, int) and v >= least for v in both):
         raise ShapeError(f"{name}: expected an integer or a pair of integers, at least {least}, got {value!r}")
     return both
