@@ -19,7 +19,8 @@ right_transposed: Callable[..., tuple[Array, ...]] = ops.conv_transpose2d_backwa
 
 def _stamp(dy: Array, cache: ConvCache, overlap: str = "+=", dilated: bool = True, shuffled: bool = False) -> Array:
     """dx of a convolution, tap by tap, with room for mistakes."""
-    x, w, _, (kernel, stride, padding, dilation, groups) = cache
+    x, w = cache.x, cache.w
+    kernel, stride, padding, dilation, groups = cache.geometry
     xp = xp_of(dy)
     dx = xp.zeros(x.shape, x.dtype)
     per_group, outputs = x.shape[1] // groups, w.shape[0] // groups

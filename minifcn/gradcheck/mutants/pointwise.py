@@ -14,7 +14,7 @@ def mask_from_dy(dy: Array, cache: Array) -> tuple[Array]:
 
 
 def mask_forgotten(dy: Array, cache: Array) -> tuple[Array]:
-    """dy passes everywhere."""
+    """dy passes everywhere, where the output was 0 as well."""
     return (dy.copy(),)
 
 
@@ -34,7 +34,7 @@ def kept_taken_for_dropped(dy: Array, cache: DropoutCache) -> tuple[Array]:
 
 
 def constant_forgotten(dy: Array, cache: float) -> tuple[Array]:
-    """dy as it is."""
+    """dy as it is, as if the factor were 1."""
     return (dy,)
 
 
@@ -44,7 +44,7 @@ def constant_inverted(dy: Array, cache: float) -> tuple[Array]:
 
 
 def coefficients_forgotten(dy: Array, cache: tuple[float, ...]) -> tuple[Array, ...]:
-    """dy as it is to every input."""
+    """dy as it is to every input, as if all coefficients were 1."""
     return (dy,) * len(cache)
 
 
