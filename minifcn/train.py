@@ -134,6 +134,10 @@ def _resumed(arguments: argparse.Namespace) -> tuple[TrainConfig, checkpoint.Che
                 f"{', '.join(sorted(configuration.FREE_ON_RESUME))}); for a new run from its weights, use --init"
             )
         print(f"changed: {name} = {new!r} (was {old!r})")
+    if config.iterations < saved.state["step"]:
+        raise CheckpointError(
+            f"{folder}: has made {saved.state['step']} steps already, more than --iterations {config.iterations}"
+        )
     return config, saved
 
 

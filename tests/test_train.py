@@ -25,7 +25,7 @@ from minifcn.training.sets import augmentation, open_sets
 #: Dropout, augmentation, clipping and a falling rate: all that a resume could get wrong, on pictures of 32x32.
 SMALL = [
     "--data", "shapes:size=32,train=6,val=2", "--preset", "small", "--batch-size", "2", "--iter-size", "2",
-    "--iterations", "6", "--jitter", "4", "--scale", "1.2", "--class-weights", "sqrt-inverse", "--eval-every", "3",
+    "--iterations", "6", "--lr", "0.02", "--jitter", "4", "--scale", "1.2", "--class-weights", "sqrt-inverse", "--eval-every", "3",
 ]  # fmt: skip
 FILES = {"config.toml", "log.csv", "curves.png", "samples.png", "weights.safetensors", "checkpoint.safetensors"}
 
@@ -164,6 +164,11 @@ def test_a_finished_run_can_be_made_longer(tmp_path, capsys):
     assert "changed: iterations = 6 (was 3)" in capsys.readouterr().out
     assert same(short, long)
 
+    (short / "weights.safetensors").unlink()  # as if killed after its last checkpoint
+    capsys.readouterr()
+    assert main(["--resume", str(short)]) == 0
+    assert same(short, long) and "mean IU" in capsys.readouterr().out
+
 
 def refused(capsys, *argv: str) -> str:
     """The one message of a command that must end with status 2."""
@@ -175,6 +180,7 @@ def refused(capsys, *argv: str) -> str:
 
 def test_what_a_resume_refuses(whole, tmp_path, capsys):
     assert "lr was 0.02 and is now 0.5" in refused(capsys, "--resume", str(whole), "--lr", "0.5")
+    assert "has made 6 steps already" in refused(capsys, "--resume", str(whole), "--iterations", "5")
     assert "no --config, --out" in refused(capsys, "--resume", str(whole), "--out", "x")
     assert "not the folder of a run" in refused(capsys, "--resume", str(tmp_path))
     (tmp_path / "config.toml").write_bytes((whole / "config.toml").read_bytes())
@@ -237,7 +243,7 @@ def test_folders_are_named_after_date_net_and_data(tmp_path, monkeypatch):
 
 def test_two_pictures_are_learnt_by_heart(tmp_path, capsys):
     flags = ["--data", "shapes:size=32,train=4", "--preset", "tiny", "--overfit", "2", "--batch-size", "2"]
-    assert main([*flags, "--iterations", "80", "--out", str(tmp_path / "run")]) == 0
+    assert main([*flags, "--iterations", "80", "--lr", "0.02", "--out", str(tmp_path / "run")]) == 0
     rows = log_of(tmp_path / "run")
     assert float(rows[-1][1]) < 0.25 * float(rows[0][1])  # loss
     assert float(rows[-1][3]) > 0.88, "pixel accuracy on the pictures it was trained on; background alone gives 0.83"

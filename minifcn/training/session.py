@@ -42,7 +42,9 @@ class Session:
     def restore(self, saved: checkpoint.Checkpoint) -> None:
         """Goes on where a checkpoint was made."""
         checkpoint.restore(saved, self.net, self.sgd)
-        self.step, self._evaluated = saved.state["step"], saved.state["evaluated"]
+        self.step = saved.state["step"]
+        # A run that was complete is evaluated once more, to be reported.
+        self._evaluated = saved.state["evaluated"] and self.step < self.config.iterations
         self._seconds = saved.state["seconds"]
         self.log.go_on(self.step)
 
@@ -82,9 +84,9 @@ class Session:
         weights.save(self.folder.weights, self.net, {"classes": classes, "palette": colours, "source": "minifcn train"})
         rows = sample_rows(self.net, self.val)
         plots.samples(rows, classes, palette, self.folder.samples, self.val.ignore_index)
-        if self._scores is not None:
-            print(f"\n{self.val.name}, {len(self.val)} pictures, after {self.step} steps in {self._elapsed():.0f} s\n")
-            print(table(self._scores, classes))
+        print(f"\n{self.val.name}, {len(self.val)} pictures, after {self.step} steps in {self._elapsed():.0f} s\n")
+        assert self._scores is not None  # the last step is always evaluated
+        print(table(self._scores, classes))
         print(f"\n{self.folder}: " + ", ".join(sorted(path.name for path in self.folder.path.iterdir())))
 
     def _settle(self, loader: data.Loader) -> None:
