@@ -1,5 +1,8 @@
 """The gradient check on right code, on wrong code, and on itself."""
 
+import doctest
+import sys
+
 import numpy as np
 import pytest
 
@@ -10,6 +13,8 @@ from minifcn.gradcheck import cases, subjects
 from minifcn.gradcheck.modules import filled
 from minifcn.gradcheck.mutants import MUTANTS, Mutant, bookkeeping, conv
 from minifcn.layers import Add, Conv2d, Dropout, ReLU
+
+gradcheck_check = sys.modules["minifcn.gradcheck.check"]  # the module; the package gives the function that name
 
 # --- right code passes, wrong code does not ---------------------------------------------------------------------------
 
@@ -143,11 +148,33 @@ def test_nan_fails(rng):
     assert not gradcheck.check(double, lambda dy, _: (dy * np.nan,), {"x": rng.normal(size=(3, 4))}).passed
 
 
-def test_arrays_must_be_float64_and_gradients_as_many_as_arrays(rng):
-    with pytest.raises(ShapeError, match=r"double: x is float32.*astype"):
-        gradcheck.check(double, lambda dy, _: (dy,), {"x": np.ones(3, np.float32)})
-    with pytest.raises(ShapeError, match="2 gradients for 1 arrays"):
-        gradcheck.check(double, lambda dy, _: (dy, dy), {"x": np.ones(3)})
+MISUSE = {
+    "float32": (double, lambda dy, _: (dy,), {"x": np.ones(3, np.float32)}, "x is float32.*astype"),
+    "too many": (double, lambda dy, _: (dy, dy), {"x": np.ones(3)}, "tuple of 1 gradients.*of x; got 2"),
+    "no tuple": (double, lambda dy, _: dy, {"x": np.ones(3)}, "tuple of 1 gradients.*got ndarray"),
+    "no cache": (lambda x: x * 2, lambda dy, _: (dy,), {"x": np.ones(3)}, r"must return \(y, cache\), got ndarray"),
+    "dtype": (lambda x: (x.astype(np.float32), None), lambda dy, _: (dy,), {"x": np.ones(3)}, "float32 came out"),
+}
+
+
+@pytest.mark.parametrize("what", MISUSE)
+def test_misuse_is_told(what):
+    function, backward, arrays, told = MISUSE[what]
+    with pytest.raises(ShapeError, match=told):
+        gradcheck.check(function, backward, arrays)
+
+
+def test_arrays_may_come_without_names(rng):
+    report = gradcheck.check(lambda a, b: (a - b, None), lambda dy, _: (dy, -dy), [rng.normal(size=3)] * 2, linear=True)
+    assert report.passed
+    assert [row.array for row in report.rows] == ["x0", "x1"]
+
+
+@pytest.mark.parametrize("module", [gradcheck, gradcheck_check], ids=lambda m: m.__name__)
+def test_the_examples_run(module):
+    results = doctest.testmod(module)
+    assert results.attempted > 0
+    assert results.failed == 0
 
 
 def test_the_input_is_left_alone(rng):

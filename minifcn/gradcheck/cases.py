@@ -142,6 +142,7 @@ def _pools(op: str, draw: Callable) -> tuple[Case, ...]:
         pool("kernel = picture", (3, 2, 4, 5), (4, 5)),
         pool("1, stride 2", (2, 3, 4, 5), 1, stride=2),
         pool("one pixel, ceil", (1, 2, 1, 1), 2, ceil_mode=True, padding=1),
+        pool("17x16: more taps than a byte counts", (1, 2, 18, 19), (17, 16), stride=1),
         pool("larger: 3, stride 2, ceil", (2, 8, 33, 45), 3, stride=2, ceil_mode=True),
     )
 

@@ -15,7 +15,7 @@ Along the axes this checks every element of dx, along random directions any size
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -34,7 +34,7 @@ SMOOTH_STEP, SMOOTH_TOLERANCE = 1e-5, 1e-6
 def check(
     function: Callable,
     backward: Callable,
-    arrays: Mapping[str, Array | None],
+    arrays: Mapping[str, Array | None] | Sequence[Array | None],
     *,
     name: str = "",
     case: str = "",
@@ -47,13 +47,15 @@ def check(
     """Check the gradients that `backward` gives for `function`, one row of the report for each array.
 
     `function(*arrays) -> (y, cache)` and `backward(dy, cache) -> gradients`, one for each array, as minifcn's ops have
-    them; bind options with `functools.partial` or a lambda. `arrays` names the inputs for the report: float64 arrays of
-    one backend, or None for one that is left out. `linear` says that y is linear in each array by itself (a convolution
-    is, in x and in w), or between kinks that the input keeps away from. `directions` overrides how many random
-    directions are tried; by default small arrays are checked element by element. dy and directions come from `rng`.
+    them; bind options with `functools.partial` or a lambda. `arrays` holds the inputs, by name or in a sequence:
+    float64 arrays of one backend, or None for one that is left out. `linear` says that y is linear in each array by
+    itself (a convolution is, in x and in w), or between kinks that the input keeps away from. `directions` overrides
+    how many random directions are tried; by default small arrays are checked element by element. dy and directions
+    come from `rng`.
 
-    Raises ShapeError for arrays that are not float64, or if the number of gradients is not the number of arrays. A
-    gradient of the wrong shape or dtype is a row with error inf; None in a gradient's place claims that it is zero.
+    Raises ShapeError for arrays or outputs that are not float64, if what comes back is no pair or no tuple, or if the
+    number of gradients is not the number of arrays. A gradient of the wrong shape or dtype is a row with error inf;
+    None in a gradient's place claims that it is zero.
 
     >>> from minifcn import ops
     >>> x = np.random.default_rng(0).normal(size=(2, 3, 4, 5))
@@ -64,17 +66,28 @@ def check(
     rng = rng or np.random.default_rng(0)
     step = step or (LINEAR_STEP if linear else SMOOTH_STEP)
     tolerance = tolerance or (LINEAR_TOLERANCE if linear else SMOOTH_TOLERANCE)
+    if not isinstance(arrays, Mapping):
+        arrays = {f"x{k}": array for k, array in enumerate(arrays)}
     xp = xp_of(*arrays.values())
     host = {key: None if a is None else to_numpy(a).copy() for key, a in arrays.items()}
     for key, array in host.items():
         if array is not None and array.dtype != np.float64:
             raise ShapeError(f"gradcheck of {name}: {key} is {array.dtype}; differences need float64, use .astype(...)")
 
-    y, cache = function(*_on(xp, host))
+    result = function(*_on(xp, host))
+    if not (isinstance(result, tuple) and len(result) == 2):
+        raise ShapeError(f"gradcheck of {name}: the function must return (y, cache), got {type(result).__name__}")
+    y, cache = result
+    if y.dtype != np.float64:
+        raise ShapeError(f"gradcheck of {name}: float64 went in and {y.dtype} came out; an operation keeps its dtype")
     dy = rng.normal(size=y.shape)
     gradients = backward(xp.asarray(dy), cache)
-    if len(gradients) != len(host):
-        raise ShapeError(f"gradcheck of {name}: backward gave {len(gradients)} gradients for {len(host)} arrays")
+    if not isinstance(gradients, (tuple, list)) or len(gradients) != len(host):
+        count = len(gradients) if isinstance(gradients, (tuple, list)) else type(gradients).__name__
+        raise ShapeError(
+            f"gradcheck of {name}: backward must return a tuple of {len(host)} gradients, one for each of "
+            f"{', '.join(host)}; got {count}"
+        )
 
     rows = []
     for (key, array), gradient in zip(host.items(), gradients, strict=True):

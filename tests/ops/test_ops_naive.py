@@ -1,5 +1,7 @@
 """Convolution and pooling against loops that spell out their definitions, and the relations between the operations."""
 
+import doctest
+import importlib
 import itertools
 
 import numpy as np
@@ -100,6 +102,21 @@ def test_of_equal_values_the_first_in_scan_order_wins(xp):
     assert to_numpy(dx)[0, 0].tolist() == [[3, 0, 5, 0], [0, 0, 0, 0]]
 
 
+def test_max_pool_passes_a_nan_on(xp):
+    x = np.arange(16.0).reshape(1, 1, 4, 4)
+    x[0, 0, 0, 0] = np.nan
+    y = to_numpy(ops.max_pool2d(xp.asarray(x), 2)[0])[0, 0]
+    assert np.isnan(y[0, 0])
+    assert y[1].tolist() == [13, 15]
+
+
+def test_relu_has_no_gradient_at_zero_and_passes_a_nan_on(xp):
+    y, cache = ops.relu(xp.asarray(np.array([-1.0, -0.0, 0.0, 2.0, np.nan])))
+    np.testing.assert_array_equal(to_numpy(y), [0, 0, 0, 2, np.nan])
+    (dx,) = ops.relu_backward(xp.asarray(np.full(5, 3.0)), cache)
+    assert to_numpy(dx)[:4].tolist() == [0, 0, 0, 3]
+
+
 # --- adjoints: <A x, y> = <x, A* y> for every x and y -----------------------------------------------------------------
 
 
@@ -186,6 +203,18 @@ def test_views_are_as_good_as_copies_and_nothing_is_written_into(case, rng):
         if before is not None:
             np.testing.assert_array_equal(before, after)
             np.testing.assert_array_equal(before, view)
+
+
+def test_outputs_are_copies_of_what_they_were_taken_from():
+    """An op whose output shares memory with its input would let a later step change what a cache holds."""
+    x = np.ones((1, 2, 4, 4))
+    for y in (ops.crop(x, (1, 1), (2, 2))[0], ops.add(x)[0], ops.scale(x, 1.0)[0], ops.concat(x)[0], ops.relu(x)[0]):
+        assert not np.shares_memory(x, y)
+
+
+@pytest.mark.parametrize("name", ["conv", "pool", "pointwise", "norm", "loss"])
+def test_the_examples_run(name):
+    assert doctest.testmod(importlib.import_module(f"minifcn.ops.{name}")).failed == 0
 
 
 def test_a_cache_serves_more_than_one_backward_pass(rng):
