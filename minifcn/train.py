@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.threads:
         parallel.set_threads(config.threads)
     train, val = open_sets(config)
-    net = _build(config, train.num_classes, initialise=saved is None)
+    net = build(config, train.num_classes, initialise=saved is None)
     sgd = MomentumSGD(net.params, config.lr, config.momentum, config.weight_decay, config.iter_size)
     objective = Objective(config, train)
 
@@ -147,7 +147,7 @@ def _echo(config: TrainConfig) -> None:
         print(f"  {line}")
 
 
-def _build(config: TrainConfig, num_classes: int, initialise: bool) -> Net:
+def build(config: TrainConfig, num_classes: int, initialise: bool) -> Net:
     """The net with its first weights, on its device. [seed, 0, 2] is a stream that the loader draws nothing from."""
     padding = None if config.input_padding == "preset" else config.input_padding
     net = models.build(config.net, num_classes, config.preset, padding, np.random.default_rng([config.seed, 0, 2]))

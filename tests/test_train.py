@@ -6,6 +6,7 @@ import csv
 import os
 import re
 import signal
+import time
 
 import fakegpu
 import numpy as np
@@ -17,15 +18,17 @@ from minifcn.config import TrainConfig
 from minifcn.data import Batch
 from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError
 from minifcn.optim import MomentumSGD
-from minifcn.train import main
+from minifcn.train import build, main
 from minifcn.training import checks, session
+from minifcn.training.interrupt import Interrupt
 from minifcn.training.objective import Objective
 from minifcn.training.sets import augmentation, open_sets
 
 #: Dropout, augmentation, clipping and a falling rate: all that a resume could get wrong, on pictures of 32x32.
 SMALL = [
     "--data", "shapes:size=32,train=6,val=2", "--preset", "small", "--batch-size", "2", "--iter-size", "2",
-    "--iterations", "6", "--lr", "0.02", "--jitter", "4", "--scale", "1.2", "--class-weights", "sqrt-inverse", "--eval-every", "3",
+    "--iterations", "6", "--lr", "0.02", "--jitter", "4", "--scale", "1.2",
+    "--class-weights", "sqrt-inverse", "--eval-every", "3",
 ]  # fmt: skip
 FILES = {"config.toml", "log.csv", "curves.png", "samples.png", "weights.safetensors", "checkpoint.safetensors"}
 
@@ -133,6 +136,15 @@ def test_stopped_and_resumed_is_as_if_never_stopped(
     assert main(["--resume", str(run)]) == 0
     assert same(whole, run)
     assert {path.name for path in run.iterdir()} == FILES
+
+
+def test_a_second_ctrl_c_stops_at_once():
+    with Interrupt() as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1)
 
 
 def test_killed_and_resumed_is_as_if_never_killed(whole, tmp_path, monkeypatch):
@@ -257,6 +269,9 @@ def test_overfit_changes_no_picture_and_evaluates_on_the_same():
     np.testing.assert_array_equal(val[2].image, open_sets(TrainConfig(data=config.data))[0][2].image)
     with pytest.raises(IndexError):
         val[3]
+    for overfit in (0, 3):
+        net = build(TrainConfig(preset="small", overfit=overfit), num_classes=7, initialise=True)
+        assert net.training is not bool(overfit)  # dropout
 
 
 def test_data_sets_with_other_classes_do_not_go_together(tmp_path):
