@@ -67,16 +67,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         first = loader.batch(start * config.iter_size)
         print(*dry_run.memory_lines(net, first, objective.xp), _rates(config, first), sep="\n")
         checks.output(net, first)
+        checks.labels(first, train.num_classes)
+        checks.trunk(net)
         if arguments.dry_run:
             return dry_run.report(net, first, objective, train, val)
 
         folder = RunFolder.existing(arguments.resume) if saved else RunFolder.create(arguments.out, config)
         print(f"run folder {folder}", flush=True)
-        session = Session(config, folder, net, sgd, objective, val)
+        session = Session(config, folder, net, sgd, objective, loader, val)
         if saved:
             folder.write_config(config)
             session.restore(saved)
-        checks.trunk(net)
 
         stack.enter_context(checks.no_warnings())
         if config.strict:
@@ -88,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sgd.lr = recipes.learning_rate(config.lr_policy, config.lr, session.step, config.iterations)
             net.zero_grads()
             loss = objective.accumulate(net, loader, config.iter_size)
-            session.record(loss, loader)
+            session.record(loss)
             if session.step == 0:
                 checks.gradients(net)
             if config.clip_norm:

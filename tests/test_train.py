@@ -83,23 +83,6 @@ def test_another_seed_does_change_it(whole, tmp_path):
     assert not same(whole, tmp_path / "other")
 
 
-def test_a_device_gives_the_same_and_is_not_waited_for(whole, tmp_path, monkeypatch):
-    """On the stand-in for a GPU no step reads from the device; evaluations, checkpoints and looks at the loss do."""
-    monkeypatch.setitem(backend._DEVICES, "gpu", fakegpu)
-    reads, update = [], MomentumSGD.step
-
-    def counted(self):
-        update(self)
-        reads.append(fakegpu.transfers.to_host)
-
-    monkeypatch.setattr(MomentumSGD, "step", counted)
-    assert train(tmp_path / "run", "--device", "gpu") == 0
-    on_cpu, on_device = (np.array([row[1] for row in log_of(run)], float) for run in (whole, tmp_path / "run"))
-    np.testing.assert_allclose(on_device, on_cpu, rtol=1e-4)
-    assert reads[1] == reads[0] and reads[4] == reads[3], "nothing was read during steps 2 and 5"
-    assert reads[3] > reads[1], "step 3 is evaluated"
-
-
 def signalled_in(monkeypatch, owner, name: str, call: int, number: signal.Signals) -> None:
     """Sends this process a signal at the beginning of a certain call."""
     original, calls = getattr(owner, name), iter(range(1, 1000))
@@ -136,6 +119,29 @@ def test_stopped_and_resumed_is_as_if_never_stopped(
     assert main(["--resume", str(run)]) == 0
     assert same(whole, run)
     assert {path.name for path in run.iterdir()} == FILES
+
+
+def test_a_device_gives_the_same_and_is_not_waited_for(whole, tmp_path, monkeypatch):
+    """On the stand-in for a GPU no step reads from the device; evaluations, checkpoints and looks at the loss do."""
+    monkeypatch.setitem(backend._DEVICES, "gpu", fakegpu)
+    reads, update = [], MomentumSGD.step
+
+    def counted(self):
+        update(self)
+        reads.append(fakegpu.transfers.to_host)
+
+    monkeypatch.setattr(MomentumSGD, "step", counted)
+    assert train(tmp_path / "run", "--device", "gpu") == 0
+    on_cpu, on_device = (np.array([row[1] for row in log_of(run)], float) for run in (whole, tmp_path / "run"))
+    np.testing.assert_allclose(on_device, on_cpu, rtol=1e-4)
+    assert reads[1] == reads[0] and reads[4] == reads[3], "nothing was read during steps 2 and 5"
+    assert reads[3] > reads[1], "step 3 is evaluated"
+
+    signalled_in(monkeypatch, MomentumSGD, "step", 2, signal.SIGINT)  # while two losses are still on the device
+    assert train(tmp_path / "stopped", "--device", "gpu") == 130
+    assert len(log_of(tmp_path / "stopped")) == 2
+    assert main(["--resume", str(tmp_path / "stopped")]) == 0
+    assert same(tmp_path / "run", tmp_path / "stopped")
 
 
 def test_a_second_ctrl_c_stops_at_once():

@@ -27,10 +27,18 @@ class Session:
     """What the loop of `minifcn.train` works with. `step` is the number of updates made."""
 
     def __init__(
-        self, config: TrainConfig, folder: RunFolder, net: Net, sgd: MomentumSGD, objective: Objective, val: Dataset
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        net: Net,
+        sgd: MomentumSGD,
+        objective: Objective,
+        loader: data.Loader,
+        val: Dataset,
     ) -> None:
-        self.config, self.folder, self.val = config, folder, val
+        self.config, self.folder = config, folder
         self.net, self.sgd, self.objective = net, sgd, objective
+        self.loader, self.val = loader, val
         self.log = Log(folder.log)
         self.step = 0
         self._evaluated = True  # whether an evaluation that the current step calls for has been made
@@ -45,14 +53,15 @@ class Session:
         self.step = saved.state["step"]
         # A run that was complete is evaluated once more, to be reported.
         self._evaluated = saved.state["evaluated"] and self.step < self.config.iterations
+        self._saved = self.step, self._evaluated
         self._seconds = saved.state["seconds"]
         self.log.go_on(self.step)
 
-    def record(self, loss: Array, loader: data.Loader) -> None:
+    def record(self, loss: Array) -> None:
         """Notes the loss of the step under way. On the CPU, and at times on a GPU, makes sure that it is finite."""
         self.log.record(self.step + 1, loss, self.sgd.lr, self._elapsed())
         if self.objective.xp is np or self._due(self.step + 1):
-            self._settle(loader)
+            self._settle()
 
     def advance(self, progress: Progress, stop: Callable[[], bool]) -> None:
         """One more update is made: evaluates and saves if it is time to, or if `stop()`."""
@@ -75,13 +84,14 @@ class Session:
         if self._due(self.step):
             self.log.write()
         every = self.config.checkpoint_every
-        if stop() or self.step == self.config.iterations or (every and self.step % every == 0):
-            self._save()
+        if stop() or self.step in (0, self.config.iterations) or (every and self.step % every == 0):
+            self._save()  # at step 0 too: a disk without room for a checkpoint shows before hours are spent
 
     def finish(self, classes: list[str], palette: np.ndarray) -> None:
         """Leaves weights and pictures in the folder and prints what was reached."""
         colours = palette[: len(classes)].tolist()
         weights.save(self.folder.weights, self.net, {"classes": classes, "palette": colours, "source": "minifcn train"})
+        plots.curves(self.log.rows, self.folder.curves)
         rows = sample_rows(self.net, self.val)
         plots.samples(rows, classes, palette, self.folder.samples, self.val.ignore_index)
         print(f"\n{self.val.name}, {len(self.val)} pictures, after {self.step} steps in {self._elapsed():.0f} s\n")
@@ -89,13 +99,14 @@ class Session:
         print(table(self._scores, classes))
         print(f"\n{self.folder}: " + ", ".join(sorted(path.name for path in self.folder.path.iterdir())))
 
-    def _settle(self, loader: data.Loader) -> None:
+    def _settle(self) -> None:
+        """Reads the losses that are still on the device, and explains one that is not finite."""
         bad = self.log.settle()
         if bad is None:
             return
         step, loss = bad
         first = (step - 1) * self.config.iter_size
-        batches = iter([loader.batch(first + k) for k in range(self.config.iter_size)])
+        batches = iter([self.loader.batch(first + k) for k in range(self.config.iter_size)])
         self.log.write()
         raise checks.explain_loss(
             self.net, step, loss, self.sgd.lr,
@@ -105,6 +116,7 @@ class Session:
     def _save(self) -> None:
         if self._saved == (self.step, self._evaluated):
             return
+        self._settle()
         self.log.write()  # before the checkpoint: on resume, rows beyond it are cut off, but none may be missing
         state = {
             "step": self.step,
@@ -113,8 +125,9 @@ class Session:
             "config": dataclasses.asdict(self.config),
         }
         checkpoint.save(self.folder.checkpoint, self.net, self.sgd, state)
-        plots.curves(self.log.rows, self.folder.curves)
-        self._saved = (self.step, self._evaluated)
+        self._saved = self.step, self._evaluated
+        if 0 < self.step < self.config.iterations:
+            plots.curves(self.log.rows, self.folder.curves)
 
     def _evaluation_due(self) -> bool:
         every = self.config.eval_every
