@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,14 @@ def empty(shape: Any, dtype: Any = float64) -> ndarray:
 def empty_like(a: ndarray, dtype: Any = None) -> ndarray:
     """`empty` with the shape and dtype of another array."""
     return empty(a.shape, dtype or a.dtype)
+
+
+def _as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
+    return ndarray(np.lib.stride_tricks.as_strided(x._host, shape, strides))
+
+
+#: cupy.lib.stride_tricks
+lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
 
 
 def __getattr__(name: str) -> Any:

@@ -52,8 +52,15 @@ def test_an_error_reaches_the_caller_and_ends_the_run():
 
 def test_a_task_may_use_run_itself():
     parallel.set_threads(2)
-    inner = parallel.run(lambda k: parallel.run(lambda j: 10 * k + j, [1, 2, 3]), [1, 2, 3, 4])
-    assert inner == [[10 * k + j for j in (1, 2, 3)] for k in (1, 2, 3, 4)]
+    found = []
+
+    def nested():
+        found.extend(parallel.run(lambda k: parallel.run(lambda j: 10 * k + j, [1, 2, 3]), [1, 2, 3, 4]))
+
+    thread = threading.Thread(target=nested, daemon=True)  # a team that waits for itself would wait for ever
+    thread.start()
+    thread.join(timeout=10)
+    assert found == [[10 * k + j for j in (1, 2, 3)] for k in (1, 2, 3, 4)]
 
 
 def blas_threads():

@@ -101,7 +101,8 @@ CONV = (
     _conv("kernel = picture", (3, 2, 4, 5), (6, 2, 4, 5)),
     _conv("one pixel", (1, 1, 1, 1), (2, 1, 1, 1)),
     _conv("one row", (2, 3, 1, 9), (4, 3, 1, 4)),
-    _conv("many bands", (2, 16, 37, 53), (24, 16, 3, 3), padding=1),
+    _conv("more bands than sums are kept side by side", (3, 16, 53, 67), (24, 16, 3, 3), padding=1),
+    _conv("the same, with many output channels", (1, 32, 67, 66), (72, 32, 3, 3), padding=1),
     _conv("many weights, few pixels", (1, 24, 8, 9), (160, 24, 7, 7)),
     _conv("larger, groups 2, stride 2", (3, 8, 21, 34), (12, 4, 5, 3), groups=2, stride=2, padding=(2, 1)),
 )
