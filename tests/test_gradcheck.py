@@ -128,6 +128,13 @@ def test_a_kink_near_the_input_does_not_fail_a_right_gradient():
     assert gradcheck.check(ops.relu, ops.relu_backward, {"x": x}).passed
 
 
+def test_steps_are_small_beside_the_values_and_not_beside_one(rng):
+    """Pixels count in hundreds: a step of 1e-6 would drown the difference in rounding."""
+    x = 1e6 * rng.normal(size=(3, 4))
+    report = gradcheck.check(lambda x: (x**3, x), lambda dy, x: (3 * dy * x**2,), {"x": x}, step=1e-6, tolerance=1e-8)
+    assert report.passed, str(report)
+
+
 def test_none_claims_a_zero_gradient(rng):
     x = {"a": rng.normal(size=3), "b": rng.normal(size=3)}
     report = gradcheck.check(lambda a, b: (a * 3, None), lambda dy, _: (dy * 3, None), x)

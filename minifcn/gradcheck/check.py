@@ -102,7 +102,9 @@ def check(
             return to_numpy(function(*_on(xp, {**host, key: moved}))[0])
 
         claimed = np.zeros_like(array) if gradient is None else to_numpy(gradient)
-        error = _error(output, dy, array, claimed, directions, [step] if linear else [step, step / 10, step / 100], rng)
+        # Linear functions take any step; others one that is small beside the values themselves.
+        steps = [step] if linear else [step * max(1.0, _size(array)) / shrink for shrink in (1, 10, 100)]
+        error = _error(output, dy, array, claimed, directions, steps, rng)
         note = "none came back, taken for zero" if gradient is None else "" if claimed.any() else "the gradient is zero"
         rows.append(Row(name, case, key, error, tolerance, note))
     return Report(tuple(rows))
@@ -116,6 +118,11 @@ def _misfit(gradient: Array | None, array: np.ndarray) -> str:
     if gradient is None or (tuple(gradient.shape) == array.shape and gradient.dtype == array.dtype):
         return ""
     return f"gradient of {tuple(gradient.shape)} {gradient.dtype} for an array of {array.shape} {array.dtype}"
+
+
+def _size(array: np.ndarray) -> float:
+    """The root mean square of the values."""
+    return float(np.sqrt(np.mean(array * array)))
 
 
 def _error(

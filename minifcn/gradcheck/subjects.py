@@ -69,14 +69,17 @@ def every_layer() -> Net:
     return net
 
 
-def _net(build: Callable[[], Net], name: str, classes: int, height: int, width: int) -> Subject:
+def _net(build: Callable[[], Net], name: str, size: tuple[int, int], spread: float = 1.0) -> Subject:
+    """A net of five classes on two random pictures whose values have a standard deviation of `spread`."""
+    height, width = size
+
     def run(xp: Namespace, seed: int) -> Iterator[Report]:
         rng = np.random.default_rng(seed)
         net = build()
         filled(net.params, rng)
         net.to(xp)
-        x = xp.asarray(rng.normal(size=(2, 3, height, width)))
-        labels = rng.integers(0, classes, (2, height, width)).astype(np.uint8)
+        x = xp.asarray(rng.normal(scale=spread, size=(2, 3, height, width)))
+        labels = rng.integers(0, 5, (2, height, width)).astype(np.uint8)
         labels[rng.random(labels.shape) < 0.1] = 255
         yield check_net(net, x, xp.asarray(labels), name=name, case=f"2x3x{height}x{width}, end to end", rng=rng)
 
@@ -91,7 +94,7 @@ def _fcn(name: str) -> Subject:
                 layer.p = 0.5  # the preset has none, the published net has
         return net
 
-    return _net(build, name, 5, 13, 19)
+    return _net(build, name, (13, 19), spread=64.0)  # as pixels less their mean
 
 
 def _op(name: str) -> Subject:
@@ -100,7 +103,7 @@ def _op(name: str) -> Subject:
 
 OPS: dict[str, Subject] = {name: _op(name) for name in dict.fromkeys(case.op for case in cases.CASES)}
 NETS: dict[str, Subject] = {
-    "every-layer": _net(every_layer, "every-layer", 5, 5, 7),
+    "every-layer": _net(every_layer, "every-layer", (5, 7)),
     "fcn8s": _fcn("fcn8s"),
     "fcn8s-atonce": _fcn("fcn8s-atonce"),
 }
