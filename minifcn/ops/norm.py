@@ -7,6 +7,7 @@ from typing import NamedTuple
 from minifcn import parallel
 from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
+from minifcn.ops.pointwise import check_gradient
 
 
 class NormCache(NamedTuple):
@@ -25,10 +26,13 @@ def local_response_norm(
     """x / (k + (alpha / size) * sum of x**2 over `size` channels around each) ** beta.
 
     x: (N, C, H, W); the window is centred on the channel and clipped at the first and last. alpha is divided by the
-    window's size: Caffe's lrn_layer.cpp. Raises ShapeError for an even or non-positive size.
+    window's size: Caffe's lrn_layer.cpp. Raises ShapeError for an even or non-positive size, and for integers.
     """
-    if x.ndim != 4 or size < 1 or size % 2 == 0:
-        raise ShapeError(f"local_response_norm: expected x of four axes and an odd size, got {tuple(x.shape)}, {size}")
+    if x.ndim != 4 or x.dtype.kind != "f" or size < 1 or size % 2 == 0:
+        raise ShapeError(
+            "local_response_norm: expected floating x of (N, C, H, W) and an odd size, got "
+            f"{tuple(x.shape)} {x.dtype} and {size}"
+        )
     xp = xp_of(x)
     y, scale = xp.empty(x.shape, x.dtype), xp.empty(x.shape, x.dtype)
 
@@ -53,6 +57,7 @@ def local_response_norm_backward(dy: Array, cache: NormCache) -> tuple[Array]:
     """
     x, scale, size, alpha, beta = cache
     xp = xp_of(dy, x)
+    check_gradient("local_response_norm_backward", dy, x.shape)
     dx = xp.empty(x.shape, x.dtype)
 
     def work(rows: tuple[int, slice]) -> None:

@@ -23,6 +23,7 @@ def relu(x: Array) -> tuple[Array, Array]:
 def relu_backward(dy: Array, cache: Array) -> tuple[Array]:
     """Gradient (dx,) of `relu`: dy where the output was positive, 0 elsewhere (and at 0 itself, as Caffe has it)."""
     xp = xp_of(dy, cache)
+    check_gradient("relu_backward", dy, cache.shape)
     dx = xp.empty(dy.shape, dy.dtype)
     parallel.elementwise(xp, lambda d, y, out: xp.multiply(d, y > 0, out=out), dy, cache, dx)
     return (dx,)
@@ -79,6 +80,7 @@ def add(*xs: Array, coefficients: tuple[float, ...] | None = None) -> tuple[Arra
     """
     xp = xp_of(*xs)
     check_same_shape("add", *(tuple(x.shape) for x in xs))
+    _check_same_dtype("add", *xs)
     weights = tuple(coefficients or [1.0] * len(xs))
     if len(weights) != len(xs):
         raise ShapeError(f"add: {len(xs)} arrays but {len(weights)} coefficients")
@@ -98,11 +100,13 @@ def concat(*xs: Array) -> tuple[Array, tuple[int, ...]]:
     """The channels of all inputs, one after another: axis 1. Raises ShapeError when other axes differ."""
     xp = xp_of(*xs)
     check_same_shape("concat", *((x.shape[0], *x.shape[2:]) for x in xs))
+    _check_same_dtype("concat", *xs)
     return xp.concatenate(xs, axis=1), tuple(x.shape[1] for x in xs)
 
 
 def concat_backward(dy: Array, cache: tuple[int, ...]) -> tuple[Array, ...]:
     """Gradients of `concat`: each input's own channels of dy."""
+    check_gradient("concat_backward", dy, (dy.shape[0], sum(cache), *dy.shape[2:]))
     parts, start = [], 0
     for channels in cache:
         parts.append(dy[:, start : start + channels])
@@ -111,10 +115,11 @@ def concat_backward(dy: Array, cache: tuple[int, ...]) -> tuple[Array, ...]:
 
 
 class CropCache(NamedTuple):
-    """The shape of what was cropped, and where."""
+    """The shape of what was cropped, where, and how much was taken."""
 
     shape: tuple[int, ...]
     offset: Pair
+    size: Pair
 
 
 def crop(x: Array, offset: Pair, size: Pair) -> tuple[Array, CropCache]:
@@ -125,16 +130,29 @@ def crop(x: Array, offset: Pair, size: Pair) -> tuple[Array, CropCache]:
     check_crop("crop", x.shape, offset, size)
     (top, left), (height, width) = offset, size
     y = x[:, :, top : top + height, left : left + width].copy()
-    return y, CropCache(x.shape, offset)
+    return y, CropCache(x.shape, offset, size)
 
 
 def crop_backward(dy: Array, cache: CropCache) -> tuple[Array]:
     """Gradient (dx,) of `crop`: dy where it was taken from, 0 elsewhere."""
     xp = xp_of(dy)
-    (top, left), (height, width) = cache.offset, dy.shape[2:]
+    (top, left), (height, width) = cache.offset, cache.size
+    check_gradient("crop_backward", dy, (*cache.shape[:2], height, width))
     dx = xp.zeros(cache.shape, dy.dtype)
     dx[:, :, top : top + height, left : left + width] = dy
     return (dx,)
+
+
+def check_gradient(op: str, dy: Array, expected: tuple[int, ...]) -> None:
+    """Raise ShapeError unless dy has the shape of the output."""
+    if tuple(dy.shape) != tuple(expected):
+        raise ShapeError(f"{op}: expected dy of {tuple(expected)}, the output's shape, got {tuple(dy.shape)}")
+
+
+def _check_same_dtype(op: str, *xs: Array) -> None:
+    """Raise ShapeError unless all arrays share one dtype: one float64 would turn all that follows into float64."""
+    if len({x.dtype for x in xs}) > 1:
+        raise ShapeError(f"{op}: the inputs must share one dtype, got {', '.join(str(x.dtype) for x in xs)}")
 
 
 def check_same_shape(op: str, *shapes: tuple[int, ...]) -> None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from minifcn import parallel, window
 from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
+from minifcn.ops.pointwise import check_gradient
 from minifcn.window import Pair
 
 IntOrPair = int | Pair
@@ -77,7 +78,7 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
     """Gradient (dx,) of `max_pool2d`: each dy goes to the tap that won; where windows overlap, gradients add up."""
     shape, winner, geometry = cache
     xp = xp_of(dy, winner)
-    _check_gradient("max_pool2d_backward", dy, winner.shape)
+    check_gradient("max_pool2d_backward", dy, winner.shape)
     dx = xp.empty(shape, dy.dtype)
     vertical, horizontal = _taps(shape, geometry, dy.shape[2:])
 
@@ -122,7 +123,7 @@ def avg_pool2d_backward(dy: Array, cache: AvgPoolCache) -> tuple[Array]:
     """Gradient (dx,) of `avg_pool2d`: each dy, divided by its window's area, goes to every pixel of the window."""
     shape, geometry = cache
     xp = xp_of(dy)
-    _check_gradient("avg_pool2d_backward", dy, (*shape[:2], *pool2d_size(shape[2:], geometry)))
+    check_gradient("avg_pool2d_backward", dy, (*shape[:2], *pool2d_size(shape[2:], geometry)))
     dx = xp.empty(shape, dy.dtype)
     vertical, horizontal = _taps(shape, geometry, dy.shape[2:])
     weights = xp.asarray(_one_over_area(shape, geometry, dy.shape[2:]), dtype=dy.dtype)
@@ -168,11 +169,6 @@ def _check_size(op: str, x: Array, geometry: PoolGeometry) -> Pair:
             f"(padding {geometry.padding}, ceil_mode {geometry.ceil_mode}); enlarge the image"
         )
     return size
-
-
-def _check_gradient(op: str, dy: Array, expected: tuple[int, ...]) -> None:
-    if tuple(dy.shape) != tuple(expected):
-        raise ShapeError(f"{op}: expected dy of {tuple(expected)}, the output's shape, got {tuple(dy.shape)}")
 
 
 def _taps(shape: tuple[int, ...], geometry: PoolGeometry, size: Pair) -> tuple[list[window.Tap], list[window.Tap]]:
