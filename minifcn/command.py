@@ -49,7 +49,7 @@ def reports_errors(main: Callable[..., int]) -> Callable[..., int]:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """"; did you mean 'lr'?" for a slip, or what there is to choose from."""
+    """ "; did you mean 'lr'?" for a slip, or what there is to choose from."""
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

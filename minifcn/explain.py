@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """"500x375" -> (500, 375), width before height as picture files are described; "500" is a square."""
+    """ "500x375" -> (500, 375), width before height as picture files are described; "500" is a square."""
     parts = text.lower().split("x")
     if len(parts) == 1:
         parts *= 2

@@ -75,9 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
-def predict(
-    net: Net, image: np.ndarray, mean: Sequence[float] = MEAN_BGR, max_side: int | None = None
-) -> np.ndarray:
+def predict(net: Net, image: np.ndarray, mean: Sequence[float] = MEAN_BGR, max_side: int | None = None) -> np.ndarray:
     """The class of each pixel, uint8 (H, W), of a picture uint8 RGB (H, W, 3); computed where the net's weights are.
 
     A picture longer than `max_side` is made smaller first, and its labels are enlarged again, without smoothing.

@@ -10,15 +10,19 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-from minifcn.backend import Array, Namespace
+from minifcn import parallel
+from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
 
 Pair = tuple[int, int]
 
-#: Bytes of columns that one band may build on the CPU: they should stay in the core's own cache, between the copy that
-#: writes them and the product that reads them. A GPU wants few large bands instead.
-CPU_BAND_BYTES = 1 << 20
+#: Bytes of columns that one band may build on the CPU. Smaller ones stay in a core's own cache, but every call of NumPy
+#: hands the GIL back and forth: measured over all nets here, on two cores, 4 MiB is best. A GPU wants few large bands.
+CPU_BAND_BYTES = 1 << 22
 GPU_BAND_BYTES = 1 << 28
+
+#: Below this many bytes of columns, cutting them in two to occupy a second core does not pay.
+_WORTH_CUTTING = 1 << 18
 
 
 def pair(value: int | tuple[int, int], name: str, least: int = 1) -> Pair:
@@ -82,17 +86,38 @@ def im2col(
     x: (C, N, H, W), a transposed view of the images. out: (C, kh, kw, N, R, out_width), filled and returned, with R the
     number of output rows in `rows`: out[c, i, j, n, r, q] is what output (rows.start + r, q) of image n sees of
     channel c through tap (i, j), 0 in the padding. The adjoint is `col2im`.
+
+    All taps are copied at once, out of one view that shows each input pixel as often as windows cover it.
     """
-    height, width = x.shape[2:]
+    xp = xp_of(x, out)
     count = rows.stop - rows.start
-    vertical = taps(height, kernel[0], stride[0], padding[0], dilation[0], rows.start, rows.stop)
-    horizontal = taps(width, kernel[1], stride[1], padding[1], dilation[1], 0, out_width)
-    for i, v in enumerate(vertical):
-        for j, h in enumerate(horizontal):
-            target = out[:, i, j]  # (C, N, R, out_width)
-            target[:, :, v.out, h.out] = x[:, :, v.into, h.into]
-            _zero_outside(target, v.out, h.out, count, out_width)
+    height = stride[0] * (count - 1) + dilation[0] * (kernel[0] - 1) + 1
+    width = stride[1] * (out_width - 1) + dilation[1] * (kernel[1] - 1) + 1
+    frame = _frame(xp, x, stride[0] * rows.start - padding[0], -padding[1], height, width)
+    channel, image, down, right = frame.strides
+    steps = (channel, dilation[0] * down, dilation[1] * right, image, stride[0] * down, stride[1] * right)
+    out[...] = xp.lib.stride_tricks.as_strided(frame, out.shape, steps)
     return out
+
+
+def _frame(xp: Namespace, x: Array, top: int, left: int, height: int, width: int) -> Array:
+    """The part (C, N, height, width) of x that starts at (top, left), 0 outside x; a view where it lies within x."""
+    rows = slice(min(max(top, 0), x.shape[2]), min(max(top + height, 0), x.shape[2]))
+    columns = slice(min(max(left, 0), x.shape[3]), min(max(left + width, 0), x.shape[3]))
+    inside = x[:, :, rows, columns]
+    if inside.shape[2:] == (height, width):
+        return inside
+    frame = parallel.workspace(xp, "frame", (*x.shape[:2], height, width), x.dtype)
+    there = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+    if inside.size == 0:
+        frame[...] = 0
+        return frame
+    frame[:, :, : there[0].start] = 0
+    frame[:, :, there[0].stop :] = 0
+    frame[:, :, there[0], : there[1].start] = 0
+    frame[:, :, there[0], there[1].stop :] = 0
+    frame[:, :, there[0], there[1]] = inside
+    return frame
 
 
 def col2im(cols: Array, x: Array, stride: Pair, padding: Pair, dilation: Pair, rows: slice) -> None:
@@ -109,18 +134,6 @@ def col2im(cols: Array, x: Array, stride: Pair, padding: Pair, dilation: Pair, r
             x[:, :, v.into, h.into] += cols[:, i, j, :, v.out, h.out]
 
 
-def _zero_outside(target: Array, rows: slice, columns: slice, height: int, width: int) -> None:
-    """Zero the frame of target (..., height, width) around the block [rows, columns]."""
-    if rows.start > 0:
-        target[..., : rows.start, :] = 0
-    if rows.stop < height:
-        target[..., rows.stop :, :] = 0
-    if columns.start > 0:
-        target[..., rows, : columns.start] = 0
-    if columns.stop < width:
-        target[..., rows, columns.stop :] = 0
-
-
 class Band(NamedTuple):
     """A part of a batch's output: some rows of one image, or all rows of a few."""
 
@@ -133,18 +146,24 @@ def bands(
 ) -> list[Band]:
     """Cut a batch's output of `images` x `rows` x `width` into bands whose columns fit a budget, by shape alone.
 
-    A band has at least about `least_columns` columns, whatever they cost: each band reads the whole weight once.
+    A band has at least about `least_columns` columns, whatever they cost: each band reads the whole weight once. Bands
+    are of equal size and, on the CPU, even in number, so that no core waits for another's last one.
     """
-    budget = GPU_BAND_BYTES
-    if xp.__name__ == "numpy":
-        budget = max(CPU_BAND_BYTES, least_columns * bytes_per_column)
-    step = max(1, budget // (bytes_per_column * width))
-    if step >= rows:
-        together = step // rows
-        return [Band(slice(n, min(n + together, images)), slice(0, rows)) for n in range(0, images, together)]
-    count = -(-rows // step)
-    edges = [rows * b // count for b in range(count + 1)]  # equal heights: no thread waits for one long band
-    return [Band(slice(n, n + 1), slice(a, b)) for n in range(images) for a, b in pairwise(edges)]
+    on_cpu = xp.__name__ == "numpy"
+    budget = max(CPU_BAND_BYTES, least_columns * bytes_per_column) if on_cpu else GPU_BAND_BYTES
+    image_bytes = rows * width * bytes_per_column
+    count = -(-images * image_bytes // budget)
+    if on_cpu and images * image_bytes > _WORTH_CUTTING:
+        count += count % 2
+    if count <= images:
+        return [Band(part, slice(0, rows)) for part in _cut(images, count)]
+    each = min(rows, -(-count // images))
+    return [Band(slice(n, n + 1), part) for n in range(images) for part in _cut(rows, each)]
+
+
+def _cut(length: int, parts: int) -> list[slice]:
+    """`range(length)` in `parts` slices of nearly equal length."""
+    return [slice(a, b) for a, b in pairwise(length * k // parts for k in range(parts + 1))]
 
 
 def offsets(kernel: Pair) -> Iterator[tuple[int, int, int]]:

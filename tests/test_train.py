@@ -44,9 +44,10 @@ def log_of(run) -> list[tuple[str, ...]]:
 
 
 def same(one, other) -> bool:
-    return log_of(one) == log_of(other) and (one / "weights.safetensors").read_bytes() == (
-        other / "weights.safetensors"
-    ).read_bytes()
+    return (
+        log_of(one) == log_of(other)
+        and (one / "weights.safetensors").read_bytes() == (other / "weights.safetensors").read_bytes()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +71,7 @@ def test_a_run_leaves_everything_about_it(whole):
 def test_its_config_repeats_it(whole, tmp_path, capsys):
     assert main(["--config", str(whole / "config.toml"), "--out", str(tmp_path / "again")]) == 0
     assert same(whole, tmp_path / "again")
-    assert 'batch_size = 2 (recipe tiny: ' in capsys.readouterr().out
+    assert "batch_size = 2 (recipe tiny: " in capsys.readouterr().out
 
 
 def test_threads_do_not_change_it(whole, tmp_path, restore_threads):

@@ -6,5 +6,19 @@ from minifcn.data.pictures import IGNORE, VOC_PALETTE, read_image, read_label, w
 from minifcn.data.preprocess import MEAN_BGR, from_blob, to_blob
 from minifcn.data.spec import open_dataset
 
-__all__ = ["IGNORE", "MEAN_BGR", "VOC_PALETTE", "Batch", "Dataset", "Loader", "Sample", "class_shares", "from_blob",
-           "open_dataset", "read_image", "read_label", "to_blob", "write_label"]
+__all__ = [
+    "IGNORE",
+    "MEAN_BGR",
+    "VOC_PALETTE",
+    "Batch",
+    "Dataset",
+    "Loader",
+    "Sample",
+    "class_shares",
+    "from_blob",
+    "open_dataset",
+    "read_image",
+    "read_label",
+    "to_blob",
+    "write_label",
+]

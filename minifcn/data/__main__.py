@@ -33,8 +33,9 @@ def _parser() -> Parser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="check")
     check = commands.add_parser("check", help="is this data set fit to train on?", description=ABOUT, epilog=EXITS)
     check.add_argument("spec", metavar="SPEC", help="the data set, as above")
-    check.add_argument("--split", nargs="+", default=["train", "val"], metavar="NAME",
-                       help="the splits to read (default: train val)")
+    check.add_argument(
+        "--split", nargs="+", default=["train", "val"], metavar="NAME", help="the splits to read (default: train val)"
+    )
     return parser
 
 

@@ -20,9 +20,9 @@ class Report:
     name: str
     classes: list[str]
     samples: int
-    pixels: NDArray[np.int64]     # (C,) how many of each class
+    pixels: NDArray[np.int64]  # (C,) how many of each class
     pictures: NDArray[np.int64]  # (C,) in how many pictures it occurs
-    ignored: int = 0              # pixels
+    ignored: int = 0  # pixels
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # (width, height) -> pictures
     names: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)  # training stumbles over these
@@ -37,12 +37,16 @@ class Report:
         total = max(1, int(self.pixels.sum()))
         everything = max(1, total + self.ignored)
         width = max(len(name) for name in [*self.classes, "class"])
-        page = [f"{self.name}: {self.usable} of {self.samples} samples usable", f"  sizes    {self._size_text()}",
-                f"  ignored  {100 * self.ignored / everything:.2f} % of the pixels",
-                f"        {'class':{width}}  share of labelled %  pictures"]
-        page += [f"  {i:4}  {name:{width}}  {100 * pixels / total:19.2f}  {pictures:8}"
-                 for i, (name, pixels, pictures)
-                 in enumerate(zip(self.classes, self.pixels, self.pictures, strict=True))]
+        page = [
+            f"{self.name}: {self.usable} of {self.samples} samples usable",
+            f"  sizes    {self._size_text()}",
+            f"  ignored  {100 * self.ignored / everything:.2f} % of the pixels",
+            f"        {'class':{width}}  share of labelled %  pictures",
+        ]
+        page += [
+            f"  {i:4}  {name:{width}}  {100 * pixels / total:19.2f}  {pictures:8}"
+            for i, (name, pixels, pictures) in enumerate(zip(self.classes, self.pixels, self.pictures, strict=True))
+        ]
         page += [f"  warning: {text}" for text in self.warnings]
         page += [f"  unusable: {text}" for text in self.problems]
         return page
@@ -53,16 +57,20 @@ class Report:
         text = ", ".join(f"{w}x{h} ({count})" for (w, h), count in self.sizes.most_common(3))
         if len(self.sizes) > 3:
             smallest, largest = (pick(self.sizes, key=lambda size: size[0] * size[1]) for pick in (min, max))
-            text += (f" and {len(self.sizes) - 3} more, from {smallest[0]}x{smallest[1]} "
-                     f"to {largest[0]}x{largest[1]}")
+            text += f" and {len(self.sizes) - 3} more, from {smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]}"
         return text
 
 
 def examine(dataset: Dataset, indices: Iterable[int] | None = None) -> Report:
     """Read every sample of a set. `indices` may wrap `range(len(dataset))` in a progress bar."""
     classes = dataset.num_classes
-    report = Report(dataset.name, dataset.classes, len(dataset),
-                    pixels=np.zeros(classes, np.int64), pictures=np.zeros(classes, np.int64))
+    report = Report(
+        dataset.name,
+        dataset.classes,
+        len(dataset),
+        pixels=np.zeros(classes, np.int64),
+        pictures=np.zeros(classes, np.int64),
+    )
     report.problems += getattr(dataset, "strays", [])
     for i in range(len(dataset)) if indices is None else indices:
         try:
@@ -79,8 +87,11 @@ def examine(dataset: Dataset, indices: Iterable[int] | None = None) -> Report:
         if not counts.any():
             report.warnings.append(f"{sample.name}: every pixel is ignored; the net learns nothing from it")
     report.warnings += [f"{name}: listed {count} times" for name, count in report.names.items() if count > 1]
-    report.warnings += [f"class {i} ({name}) never occurs"
-                        for i, (name, seen) in enumerate(zip(report.classes, report.pictures, strict=True)) if not seen]
+    report.warnings += [
+        f"class {i} ({name}) never occurs"
+        for i, (name, seen) in enumerate(zip(report.classes, report.pictures, strict=True))
+        if not seen
+    ]
     present = np.flatnonzero(report.pixels)
     if present.size == 0:
         report.problems.append("no pixel of the whole set has a class; there is nothing to learn")
@@ -95,5 +106,7 @@ def shared_samples(first: Report, second: Report) -> str | None:
     common = sorted(first.names.keys() & second.names.keys())
     if not common:
         return None
-    return (f"{first.name} and {second.name} share {len(common)} samples ({', '.join(common[:3])}"
-            f"{', ...' if common[3:] else ''}); scores on them say nothing about unseen pictures")
+    return (
+        f"{first.name} and {second.name} share {len(common)} samples ({', '.join(common[:3])}"
+        f"{', ...' if common[3:] else ''}); scores on them say nothing about unseen pictures"
+    )

@@ -61,7 +61,7 @@ def split_of(stems: Iterable[str]) -> dict[str, str]:
 
     If none falls into val, the one nearest to it does.
     """
-    height = {stem: int.from_bytes(sha256(stem.encode()).digest()[:8], "big") / 2 ** 64 for stem in stems}
+    height = {stem: int.from_bytes(sha256(stem.encode()).digest()[:8], "big") / 2**64 for stem in stems}
     limit = max(VAL_SHARE, min(height.values(), default=0))
     return {stem: "val" if value <= limit else "train" for stem, value in height.items()}
 
@@ -78,8 +78,9 @@ def open_folder(folder: Path, split: str) -> PairDataset:
     if any((folder / f"{name}.txt").is_file() for name in ("train", "val")):
         known = sorted(path.stem for path in folder.glob("*.txt") if path.stem != "classes")
         if split not in known:
-            raise DataError(f"{folder}: no {split}.txt; there are the splits {', '.join(known)}"
-                            f"{did_you_mean(split, known)}")
+            raise DataError(
+                f"{folder}: no {split}.txt; there are the splits {', '.join(known)}{did_you_mean(split, known)}"
+            )
         stems = read_list(folder / f"{split}.txt")
     else:
         if split not in ("train", "val"):
@@ -88,7 +89,10 @@ def open_folder(folder: Path, split: str) -> PairDataset:
         stems = [stem for stem, where in member.items() if where == split]
         if not stems:
             raise DataError(f"{images}: {len(member)} pictures leave none for {split}; put more there")
-        strays = [f"{path}: a label map without a picture" for stem, path in pictures_in(labels).items()
-                  if stem not in member and split == "train"]
+        strays = [
+            f"{path}: a label map without a picture"
+            for stem, path in pictures_in(labels).items()
+            if stem not in member and split == "train"
+        ]
     pairs = pair_up(stems, images, labels)
     return PairDataset(f"{folder.resolve().name} {split}", classes, palette, pairs, strays=strays)

@@ -27,8 +27,8 @@ AHEAD = 2  # batches in store for each worker
 class Batch:
     """What a training step needs, and which samples it came from."""
 
-    x: NDArray[np.float32]       # (N, 3, H, W), BGR minus mean
-    labels: NDArray[np.uint8]    # (N, H, W), 255 = ignored
+    x: NDArray[np.float32]  # (N, 3, H, W), BGR minus mean
+    labels: NDArray[np.uint8]  # (N, H, W), 255 = ignored
     names: tuple[str, ...]
     step: int
 
@@ -53,12 +53,22 @@ class Loader:
     of `batch_size`. What goes wrong in the background, a `DataError` say, is raised by the `next` whose batch it was.
     """
 
-    def __init__(self, dataset: Dataset, batch_size: int, seed: int, transforms: Sequence[Transform] = (),
-                 shuffle: bool = True, start_step: int = 0, workers: int = 1,
-                 mean: Sequence[float] = MEAN_BGR) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        batch_size: int,
+        seed: int,
+        transforms: Sequence[Transform] = (),
+        shuffle: bool = True,
+        start_step: int = 0,
+        workers: int = 1,
+        mean: Sequence[float] = MEAN_BGR,
+    ) -> None:
         if min(batch_size, workers) < 1 or min(seed, start_step) < 0 or not len(dataset):
-            raise DataError(f"loader of {dataset.name} ({len(dataset)} samples): batch_size {batch_size} and workers "
-                            f"{workers} must be at least 1, seed {seed} and start_step {start_step} at least 0")
+            raise DataError(
+                f"loader of {dataset.name} ({len(dataset)} samples): batch_size {batch_size} and workers "
+                f"{workers} must be at least 1, seed {seed} and start_step {start_step} at least 0"
+            )
         self.dataset = dataset
         self.batch_size = batch_size
         self.seed = seed
@@ -81,8 +91,10 @@ class Loader:
         places = range(step * self.batch_size, (step + 1) * self.batch_size)
         if not self.shuffle:
             return [place % size for place in places]
-        epochs = {epoch: np.random.default_rng([self.seed, epoch]).permutation(size)
-                  for epoch in range(places[0] // size, places[-1] // size + 1)}
+        epochs = {
+            epoch: np.random.default_rng([self.seed, epoch]).permutation(size)
+            for epoch in range(places[0] // size, places[-1] // size + 1)
+        }
         return [int(epochs[place // size][place % size]) for place in places]
 
     def batch(self, step: int) -> Batch:
@@ -120,6 +132,7 @@ class Loader:
     def __enter__(self) -> Loader:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

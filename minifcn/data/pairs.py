@@ -33,9 +33,9 @@ class PairDataset:
 
     name: str
     classes: list[str]
-    palette: NDArray[np.uint8]              # (256, 3)
+    palette: NDArray[np.uint8]  # (256, 3)
     pairs: list[Pair]
-    ignored: tuple[int, ...] = ()           # class numbers that mean "ignore" besides 255
+    ignored: tuple[int, ...] = ()  # class numbers that mean "ignore" besides 255
     strays: list[str] = field(default_factory=list)  # files that no pair uses, each with its reason
     ignore_index: int = IGNORE
     cache_bytes: int = 256 << 20  # room left for decoded samples
@@ -66,14 +66,18 @@ class PairDataset:
                 raise DataError(f"{pair.name}: its {what} is missing; expected {path}")
         image, label = read_image(pair.image), read_label(pair.label, self.palette)
         if image.shape[:2] != label.shape:
-            raise DataError(f"{pair.name}: the picture is {size_text(image)} but its label map {size_text(label)} "
-                            f"({pair.image}, {pair.label}); they must be equal, pixel for pixel")
+            raise DataError(
+                f"{pair.name}: the picture is {size_text(image)} but its label map {size_text(label)} "
+                f"({pair.image}, {pair.label}); they must be equal, pixel for pixel"
+            )
         for number in self.ignored:
             label[label == number] = IGNORE
         wrong = np.unique(label[(label >= self.num_classes) & (label != IGNORE)])
         if wrong.size:
-            raise DataError(f"{pair.label}: class number {', '.join(map(str, wrong[:5]))}; expected "
-                            f"0..{self.num_classes - 1} ({self.num_classes} classes) or {IGNORE} for ignored pixels")
+            raise DataError(
+                f"{pair.label}: class number {', '.join(map(str, wrong[:5]))}; expected "
+                f"0..{self.num_classes - 1} ({self.num_classes} classes) or {IGNORE} for ignored pixels"
+            )
         return Sample(pair.name, image, label)
 
 
@@ -83,7 +87,7 @@ def size_text(array: NDArray) -> str:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """", did you mean 'x'?" or nothing, for the end of an error."""
+    """ ", did you mean 'x'?" or nothing, for the end of an error."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f", did you mean {close[0]!r}?" if close else ""
 
@@ -129,5 +133,7 @@ def read_text(path: Path) -> str:
 def pair_up(stems: Sequence[str], images: Path, labels: Path) -> list[Pair]:
     """The pairs of some stems in two folders; what is missing gets the path it should have had."""
     image_of, label_of = pictures_in(images), pictures_in(labels)
-    return [Pair(stem, image_of.get(stem, images / f"{stem}.jpg"), label_of.get(stem, labels / f"{stem}.png"))
-            for stem in stems]
+    return [
+        Pair(stem, image_of.get(stem, images / f"{stem}.jpg"), label_of.get(stem, labels / f"{stem}.png"))
+        for stem in stems
+    ]

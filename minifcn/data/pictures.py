@@ -52,8 +52,10 @@ def _open(path: PathLike) -> Image.Image:
         with Image.open(path) as image:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
-                raise DataError(f"{path}: {image.width}x{image.height} pixels are more than the limit of {limit:,}; "
-                                "make the picture smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it")
+                raise DataError(
+                    f"{path}: {image.width}x{image.height} pixels are more than the limit of {limit:,}; "
+                    "make the picture smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it"
+                )
             packing = image.tile[0][3] if image.tile else None  # "L;4" etc.; loading forgets it
             image.load()
             turned = ImageOps.exif_transpose(image)
@@ -125,8 +127,9 @@ def read_label(path: PathLike, palette: Bytes = VOC_PALETTE) -> Bytes:
         return values.astype(np.uint8)
     if image.mode in ("RGB", "RGBA"):
         return _colours_to_classes(np.asarray(image.convert("RGB")), palette, path)
-    raise DataError(f"{path}: a label map of mode {image.mode}; expected grey or palette (class numbers) "
-                    "or RGB (colours)")
+    raise DataError(
+        f"{path}: a label map of mode {image.mode}; expected grey or palette (class numbers) or RGB (colours)"
+    )
 
 
 def _colours_to_classes(rgb: Bytes, palette: Bytes, path: PathLike) -> Bytes:
@@ -137,9 +140,11 @@ def _colours_to_classes(rgb: Bytes, palette: Bytes, path: PathLike) -> Bytes:
     if unknown:
         r, g, b = unknown[0] >> 16, unknown[0] >> 8 & 255, unknown[0] & 255
         y, x = np.argwhere((rgb == (r, g, b)).all(axis=2))[0]
-        raise DataError(f"{path}: colour ({r}, {g}, {b}) at row {y}, column {x} is no class's"
-                        f"{f', and {len(unknown) - 1} more colours are unknown' if unknown[1:] else ''}; "
-                        "add it to the palette, or save the label map as class numbers (grey or palette PNG)")
+        raise DataError(
+            f"{path}: colour ({r}, {g}, {b}) at row {y}, column {x} is no class's"
+            f"{f', and {len(unknown) - 1} more colours are unknown' if unknown[1:] else ''}; "
+            "add it to the palette, or save the label map as class numbers (grey or palette PNG)"
+        )
     return np.array([class_of[int(code)] for code in found], np.uint8)[where.reshape(rgb.shape[:2])]
 
 

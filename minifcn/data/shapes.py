@@ -45,7 +45,7 @@ def square(u: Field, v: Field, r: float, t: float) -> Field:
 
 def triangle(u: Field, v: Field, r: float, t: float) -> Field:
     """A filled triangle of equal sides, its inner circle 0.6 r."""
-    slope = 0.75 ** 0.5 * abs(u)  # the two slanted sides mirror each other
+    slope = 0.75**0.5 * abs(u)  # the two slanted sides mirror each other
     return np.maximum(slope + 0.5 * v, -v) - 0.6 * r
 
 
@@ -111,8 +111,11 @@ def _draw(seed: list[int], height: int, width: int, tint: float) -> tuple[NDArra
     ys, xs = ys.astype(np.float32), xs.astype(np.float32)
 
     hue, value = rng.uniform(0, 1), rng.uniform(0.25, 0.75)
-    canvas = _blend(_colour(hue, 0.25, value), _colour(hue + rng.uniform(-0.2, 0.2), 0.35, value + 0.2),
-                    _waves(xs / unit, ys / unit, rng))  # (H, W, 3)
+    canvas = _blend(
+        _colour(hue, 0.25, value),
+        _colour(hue + rng.uniform(-0.2, 0.2), 0.35, value + 0.2),
+        _waves(xs / unit, ys / unit, rng),
+    )  # (H, W, 3)
     label = np.zeros((height, width), np.uint8)
 
     placed: list[tuple[float, float, float]] = []
@@ -132,13 +135,19 @@ def _draw(seed: list[int], height: int, width: int, tint: float) -> tuple[NDArra
     return canvas.clip(0, 255).astype(np.uint8), label
 
 
-def _paint(canvas: Field, label: NDArray[np.uint8], form: int, place: tuple[float, float, float, float],
-           tint: float, rng: Generator) -> None:
+def _paint(
+    canvas: Field,
+    label: NDArray[np.uint8],
+    form: int,
+    place: tuple[float, float, float, float],
+    tint: float,
+    rng: Generator,
+) -> None:
     """Draw one object into `canvas` and `label`, on the patch around it only."""
     cy, cx, r, t = place
     reach = 1.4 * r + 2
     top, left = max(0, int(cy - reach)), max(0, int(cx - reach))
-    patch = np.s_[top:int(cy + reach) + 1, left:int(cx + reach) + 1]
+    patch = np.s_[top : int(cy + reach) + 1, left : int(cx + reach) + 1]
     height, width = label[patch].shape
     y = (np.arange(height, dtype=np.float32) + np.float32(top - cy))[:, None]
     x = np.arange(width, dtype=np.float32) + np.float32(left - cx)
@@ -148,8 +157,9 @@ def _paint(canvas: Field, label: NDArray[np.uint8], form: int, place: tuple[floa
     distance = FORMS[form](u, v, r, t)
     hue = rng.normal(form / len(FORMS), 0.03) if rng.random() < tint else rng.uniform()
     value = rng.uniform(0.7, 1)
-    look = _blend(_colour(hue, rng.uniform(0.6, 0.95), value), _colour(hue + 0.06, 0.5, 0.72 * value),
-                  _pattern(u, v, rng))
+    look = _blend(
+        _colour(hue, rng.uniform(0.6, 0.95), value), _colour(hue + 0.06, 0.5, 0.72 * value), _pattern(u, v, rng)
+    )
     look *= (1 - 0.25 * (x + y) / (2 * r))[:, :, None]  # lit from the upper left
     np.copyto(canvas[patch], look, where=(distance < 0)[:, :, None])
     np.copyto(label[patch], np.uint8(IGNORE), where=abs(distance) < 1)
@@ -161,7 +171,7 @@ class Shapes:
     """The generated set; `count` pictures of height x width."""
 
     split: str = "train"
-    count: int = 512
+    count: int = 2048
     height: int = 96
     width: int = 96
     seed: int = 0
@@ -188,7 +198,7 @@ class Shapes:
 
 
 #: What `shapes:key=value,...` takes, and what holds without it.
-OPTIONS = {"size": "96", "train": "512", "val": "64", "seed": "0", "tint": "0.5"}
+OPTIONS = {"size": "96", "train": "2048", "val": "64", "seed": "0", "tint": "0.5"}
 
 
 def open_shapes(options: str, split: str) -> Shapes:
@@ -197,18 +207,23 @@ def open_shapes(options: str, split: str) -> Shapes:
         raise DataError(f"shapes: no split {split!r}; there are {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}")
     given = dict(word.partition("=")[::2] if "=" in word else ("size", word) for word in options.split(",") if word)
     for key in given.keys() - OPTIONS.keys():
-        raise DataError(f"shapes:{options}: unknown option {key!r}; there are "
-                        f"{', '.join(OPTIONS)}{did_you_mean(key, OPTIONS)}")
+        raise DataError(
+            f"shapes:{options}: unknown option {key!r}; there are {', '.join(OPTIONS)}{did_you_mean(key, OPTIONS)}"
+        )
     values = OPTIONS | given
     try:
         width, _, height = values["size"].partition("x")
-        made = Shapes(split, int(values[split]), int(height or width), int(width), int(values["seed"]),
-                      float(values["tint"]))
+        made = Shapes(
+            split, int(values[split]), int(height or width), int(width), int(values["seed"]), float(values["tint"])
+        )
     except ValueError as error:
-        raise DataError(f"shapes:{options}: {error}; every option is a number, as in "
-                        "shapes:size=128,train=1000") from error
+        raise DataError(
+            f"shapes:{options}: {error}; every option is a number, as in shapes:size=128,train=1000"
+        ) from error
     small, large = min(made.height, made.width), max(made.height, made.width)
     if made.count < 1 or small < 32 or large > 4096 or made.seed < 0 or not 0 <= made.tint <= 1:
-        raise DataError(f"shapes:{options}: out of range; expected train and val of at least 1, "
-                        "size 32 to 4096, seed at least 0, tint 0 to 1")
+        raise DataError(
+            f"shapes:{options}: out of range; expected train and val of at least 1, "
+            "size 32 to 4096, seed at least 0, tint 0 to 1"
+        )
     return made

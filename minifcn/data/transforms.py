@@ -29,11 +29,11 @@ def shift(image: NDArray[np.uint8], label: NDArray[np.uint8], down: int, right: 
     out_image[:] = MEAN_COLOUR
     out_label = np.full((height, width), IGNORE, np.uint8)
     h, w = label.shape
-    seen = np.s_[max(0, down):max(0, down + h), max(0, right):max(0, right + w)]
+    seen = np.s_[max(0, down) : max(0, down + h), max(0, right) : max(0, right + w)]
     rows, columns = out_label[seen].shape
     top, left = max(0, -down), max(0, -right)
-    out_image[seen] = image[top:top + rows, left:left + columns]
-    out_label[seen] = label[top:top + rows, left:left + columns]
+    out_image[seen] = image[top : top + rows, left : left + columns]
+    out_label[seen] = label[top : top + rows, left : left + columns]
     return out_image, out_label
 
 
@@ -99,6 +99,8 @@ class RandomCrop:
         _need(min(self.height, self.width) >= 1, self)
 
     def __call__(self, image: NDArray[np.uint8], label: NDArray[np.uint8], rng: Generator) -> Both:
-        down, right = (int(rng.integers(min(0, room), max(0, room) + 1))
-                       for room in (self.height - label.shape[0], self.width - label.shape[1]))
+        down, right = (
+            int(rng.integers(min(0, room), max(0, room) + 1))
+            for room in (self.height - label.shape[0], self.width - label.shape[1])
+        )
         return shift(image, label, down, right, self.height, self.width)

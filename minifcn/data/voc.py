@@ -13,8 +13,29 @@ from minifcn.data.pairs import PairDataset, did_you_mean, need_folder, pair_up, 
 from minifcn.data.pictures import VOC_PALETTE
 from minifcn.errors import DataError
 
-CLASSES = ["background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
-           "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor"]
+CLASSES = [
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+]
 
 
 def _year_folder(folder: Path) -> Path:
@@ -25,10 +46,12 @@ def _year_folder(folder: Path) -> Path:
     if len(years) == 1:
         return years[0]
     if years:
-        raise DataError(f"{folder}: several years ({', '.join(path.name for path in years)}); "
-                        f"name one: voc:{years[-1]}")
-    raise DataError(f"{folder}: no ImageSets folder here or below; expected VOCdevkit/VOC<year>, "
-                    "as VOC's archive unpacks")
+        raise DataError(
+            f"{folder}: several years ({', '.join(path.name for path in years)}); name one: voc:{years[-1]}"
+        )
+    raise DataError(
+        f"{folder}: no ImageSets folder here or below; expected VOCdevkit/VOC<year>, as VOC's archive unpacks"
+    )
 
 
 def open_voc(folder: Path, split: str) -> PairDataset:
@@ -37,8 +60,9 @@ def open_voc(folder: Path, split: str) -> PairDataset:
     lists = need_folder(root / "ImageSets" / "Segmentation", "VOC keeps its segmentation splits there")
     known = sorted(path.stem for path in lists.glob("*.txt"))
     if split not in known:
-        raise DataError(f"{lists}: no split {split!r}; there are {', '.join(known) or 'none'}"
-                        f"{did_you_mean(split, known)}")
+        raise DataError(
+            f"{lists}: no split {split!r}; there are {', '.join(known) or 'none'}{did_you_mean(split, known)}"
+        )
     images = need_folder(root / "JPEGImages", "VOC keeps its pictures there")
     labels = need_folder(root / "SegmentationClass", "VOC keeps its label maps there")
     pairs = pair_up(read_list(lists / f"{split}.txt"), images, labels)

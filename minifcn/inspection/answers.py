@@ -96,4 +96,3 @@ def _scales(net: Net) -> tuple[str, list[str]]:
 
 def _names(nodes: list[Node]) -> str:
     return ", ".join(node.name for node in nodes)
-

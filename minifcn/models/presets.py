@@ -26,5 +26,5 @@ PRESETS = {
     # In between: 2.8 M parameters with fc 256; street scenes at 240x180 from scratch.
     "small": Preset((24, 48, 96, 128, 128), 256, 0.5, "same", 1 / 64),
     # The laptop's: the full topology, narrow.
-    "tiny": Preset((16, 32, 48, 64, 64), 128, 0.0, "same", 1 / 64),
+    "tiny": Preset((8, 16, 32, 64, 64), 128, 0.0, "same", 1 / 64),
 }

@@ -18,6 +18,7 @@ columns of some output rows in a small buffer, multiplies, and forgets them; the
 from __future__ import annotations
 
 from itertools import pairwise
+from math import gcd
 from typing import NamedTuple
 
 from minifcn import parallel, window
@@ -240,10 +241,9 @@ def _scatter(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geome
     # The taps sorted by phase: (groups, O/groups, sy, sx, C/groups, qy, qx), rotated because u looks back at m - q.
     sorted_w = xp.zeros((groups, group_outputs, sy, sx, in_channels, rows.taps, columns.taps), w.dtype)
     by_group = w.reshape(groups, in_channels, group_outputs, *geometry.kernel).swapaxes(1, 2)  # (g, o, c, kh, kw)
-    for i in range(geometry.kernel[0]):
-        for j in range(geometry.kernel[1]):
-            (py, qy), (px, qx) = rows.place(i), columns.place(j)
-            sorted_w[:, :, py, px, :, rows.taps - 1 - qy, columns.taps - 1 - qx] = by_group[..., i, j]
+    for py, i, qy in rows.members:
+        for px, j, qx in columns.members:
+            sorted_w[:, :, py, px, :, qy, qx] = by_group[..., i, j]
     sorted_w = sorted_w.reshape(groups, group_outputs * sy * sx, -1)
 
     # y is cut out of a grid of whole phases: rows s*first ... of the uncropped output.
@@ -319,24 +319,26 @@ class _Job(NamedTuple):
 
 
 class _Phases(NamedTuple):
-    """How the taps of one axis of a transposed convolution fall into phases of the stride."""
+    """How the taps of one axis of a transposed convolution fall into the phases of its stride."""
 
-    taps: int  # taps of a phase
-    step: int  # input rows from one tap of a phase to the next
-    stride: int
-    dilation: int
-
-    def place(self, i: int) -> Pair:
-        """(phase, number within the phase) of kernel tap i."""
-        if self.stride == 1:
-            return 0, i
-        return self.dilation * i % self.stride, self.dilation * i // self.stride
+    taps: int  # places for taps in a phase
+    step: int  # input rows from one place to the next
+    members: list[tuple[int, slice, slice]]  # (phase, the kernel's taps in it, last first, and their places)
 
 
 def _phases(kernel: int, stride: int, dilation: int) -> _Phases:
-    if stride == 1:  # one phase that holds every tap, dilated as before
-        return _Phases(kernel, dilation, stride, dilation)
-    return _Phases(dilation * (kernel - 1) // stride + 1, 1, stride, dilation)
+    """Tap i reaches output row stride * m + dilation * i, which is row m + q of phase r: (q, r) by division."""
+    if stride == 1:  # one phase that holds every tap, as far apart as before
+        return _Phases(kernel, dilation, [(0, slice(None, None, -1), slice(None))])
+    places = dilation * (kernel - 1) // stride + 1
+    period = stride // gcd(stride, dilation)  # taps this far apart share a phase
+    members = []
+    for first in range(min(period, kernel)):
+        last = first + (kernel - 1 - first) // period * period
+        where = [places - 1 - dilation * i // stride for i in (last, first)]  # rotated: the last tap comes first
+        taps = slice(last, None, -period)  # down to `first`, which is below one period
+        members.append((dilation * first % stride, taps, slice(where[0], where[1] + 1, dilation * period // stride)))
+    return _Phases(places, 1, members)
 
 
 def _jobs(xp: Namespace, images: int, height: int, width: int, w: Array, phases: int, itemsize: int) -> list[_Job]:
@@ -356,9 +358,6 @@ def _jobs(xp: Namespace, images: int, height: int, width: int, w: Array, phases:
             column_bytes += groups * outputs * itemsize  # the product waits in a workspace, too
         bands = window.bands(xp, images, height, width, column_bytes)
         blocks = _blocks(outputs // phases, 1)
-        if len(bands) == 1 and images > 1:  # a batch of small maps: something for a second thread
-            half = -(-images // 2)
-            bands = [window.Band(slice(n, min(n + half, images)), slice(0, height)) for n in (0, half)]
     return [_Job(band, block) for band in bands for block in blocks]
 
 

@@ -1,10 +1,10 @@
 """What a run leaves behind, and what it goes on from.
 
-    config.toml              all settings; `minifcn train --config` of it repeats the run
-    log.csv                  a row for each step, with the four measures where the net was evaluated
-    curves.png, samples.png  the log, and some pictures with truth and prediction
-    weights.safetensors      the net, for `minifcn evaluate` and `minifcn predict`
-    checkpoint.safetensors   for `minifcn train --resume`
+config.toml              all settings; `minifcn train --config` of it repeats the run
+log.csv                  a row for each step, with the four measures where the net was evaluated
+curves.png, samples.png  the log, and some pictures with truth and prediction
+weights.safetensors      the net, for `minifcn evaluate` and `minifcn predict`
+checkpoint.safetensors   for `minifcn train --resume`
 """
 
 from __future__ import annotations

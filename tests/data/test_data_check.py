@@ -31,8 +31,15 @@ def own(tmp_path):
 def test_a_sound_set(own, capsys):
     assert main(["check", f"folder:{own}"]) == 0
     text = capsys.readouterr().out
-    for part in ("train: 4 of 4 samples usable", "val: 2 of 2", "4x2 (4)", "37.50 %", "60.00", "40.00",
-                 "ready to train"):
+    for part in (
+        "train: 4 of 4 samples usable",
+        "val: 2 of 2",
+        "4x2 (4)",
+        "37.50 %",
+        "60.00",
+        "40.00",
+        "ready to train",
+    ):
         assert part in text
     assert "warning" not in text and "unusable" not in text
 
@@ -47,9 +54,17 @@ def test_every_kind_of_damage_is_reported(own, capsys):
     Image.new("RGB", (4, 2), (1, 2, 3)).save(own / "labels/p4.png")
     assert main(["check", f"folder:{own}"]) == 1
     text = capsys.readouterr().out
-    for part in ("p0: its label map is missing", "p1: the picture is 4x2 but its label map 5x5",
-                 "p2.png: class number 2", "p3.png: damaged or cut off", "p4.png: colour (1, 2, 3)",
-                 "train: 0 of 4", "val: 1 of 2", "nothing to learn", "not fit to train on: 6 problems"):
+    for part in (
+        "p0: its label map is missing",
+        "p1: the picture is 4x2 but its label map 5x5",
+        "p2.png: class number 2",
+        "p3.png: damaged or cut off",
+        "p4.png: colour (1, 2, 3)",
+        "train: 0 of 4",
+        "val: 1 of 2",
+        "nothing to learn",
+        "not fit to train on: 6 problems",
+    ):
         assert part in text
 
 
@@ -75,8 +90,12 @@ def test_warnings_do_not_stop(own, capsys):
     write_label(own / "labels/p3.png", np.full((2, 4), 255, np.uint8))
     assert main(["check", f"folder:{own}"]) == 0
     text = capsys.readouterr().out
-    for part in ("class 2 (unicorn) never occurs", "p3: every pixel is ignored", "p5: listed 2 times",
-                 "share 1 samples (p0)"):
+    for part in (
+        "class 2 (unicorn) never occurs",
+        "p3: every pixel is ignored",
+        "p5: listed 2 times",
+        "share 1 samples (p0)",
+    ):
         assert part in text
 
 
@@ -86,9 +105,16 @@ def test_one_split_only(own, capsys):
     assert "val: 2" in text and "train: " not in text
 
 
-@pytest.mark.parametrize(("arguments", "says"), [
-    (["check", "folder:/no/such"], "no such folder"), (["check", "shaps"], "did you mean 'shapes'"),
-    (["check", "shapes", "--splt", "val"], "--splt"), (["check"], "SPEC"), ([], "check")])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["check", "folder:/no/such"], "no such folder"),
+        (["check", "shaps"], "did you mean 'shapes'"),
+        (["check", "shapes", "--splt", "val"], "--splt"),
+        (["check"], "SPEC"),
+        ([], "check"),
+    ],
+)
 def test_bad_arguments_end_with_2(arguments, says, capsys):
     assert main(arguments) == 2
     out, err = capsys.readouterr()
@@ -114,8 +140,13 @@ def test_counts_of_shapes():
 
 
 def test_as_a_command():
-    done = subprocess.run([sys.executable, "-m", "minifcn.data", "check", "shapes:48,train=40,val=20"],
-                          capture_output=True, text=True, check=False, cwd=Path(__file__).resolve().parents[2])
+    done = subprocess.run(
+        [sys.executable, "-m", "minifcn.data", "check", "shapes:48,train=40,val=20"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).resolve().parents[2],
+    )
     assert done.returncode == 0, done.stderr
     assert "ready to train" in done.stdout and not done.stderr
 

@@ -70,7 +70,7 @@ def test_a_batch_depends_on_seed_and_step_only(workers):
 
 def test_each_epoch_has_every_sample_once_in_another_order():
     names = [name for batch in take(14, Numbered(), 2, 0) for name in batch.names]  # 28 = 4 epochs of 7
-    epochs = [names[k:k + 7] for k in range(0, 28, 7)]
+    epochs = [names[k : k + 7] for k in range(0, 28, 7)]
     assert all(sorted(epoch) == list("0123456") for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 4
     in_order = take(4, Numbered(), 3, 0, shuffle=False)

@@ -24,20 +24,23 @@ def two_pixels(path, mode, left, right, **options):
     return path
 
 
-@pytest.mark.parametrize(("mode", "left", "right", "suffix", "expected"), [
-    ("RGB", RED, GREY, "png", [RED, GREY]),
-    ("L", 0, 100, "png", [(0, 0, 0), GREY]),
-    ("1", 0, 1, "png", [(0, 0, 0), (255, 255, 255)]),
-    ("RGBA", (255, 0, 0, 255), (9, 9, 9, 0), "png", [RED, (255, 255, 255)]),     # transparent: white shows through
-    ("RGBA", (255, 0, 0, 51), (0, 0, 0, 255), "png", [(255, 204, 204), (0, 0, 0)]),
-    ("LA", (100, 255), (0, 0), "png", [GREY, (255, 255, 255)]),
-    ("I;16", 65535, 100 * 257, "png", [(255, 255, 255), GREY]),
-    ("I;16", 128, 129, "png", [(0, 0, 0), (1, 1, 1)]),                           # rounded
-    ("I", 65535, 100 * 257, "tif", [(255, 255, 255), GREY]),
-    ("F", 1.0, 0.2, "tif", [(255, 255, 255), (51, 51, 51)]),
-    ("F", 255.0, 100.0, "tif", [(255, 255, 255), GREY]),
-    ("CMYK", (0, 255, 255, 0), (0, 0, 0, 255), "tif", [RED, (0, 0, 0)]),
-])
+@pytest.mark.parametrize(
+    ("mode", "left", "right", "suffix", "expected"),
+    [
+        ("RGB", RED, GREY, "png", [RED, GREY]),
+        ("L", 0, 100, "png", [(0, 0, 0), GREY]),
+        ("1", 0, 1, "png", [(0, 0, 0), (255, 255, 255)]),
+        ("RGBA", (255, 0, 0, 255), (9, 9, 9, 0), "png", [RED, (255, 255, 255)]),  # transparent: white shows through
+        ("RGBA", (255, 0, 0, 51), (0, 0, 0, 255), "png", [(255, 204, 204), (0, 0, 0)]),
+        ("LA", (100, 255), (0, 0), "png", [GREY, (255, 255, 255)]),
+        ("I;16", 65535, 100 * 257, "png", [(255, 255, 255), GREY]),
+        ("I;16", 128, 129, "png", [(0, 0, 0), (1, 1, 1)]),  # rounded
+        ("I", 65535, 100 * 257, "tif", [(255, 255, 255), GREY]),
+        ("F", 1.0, 0.2, "tif", [(255, 255, 255), (51, 51, 51)]),
+        ("F", 255.0, 100.0, "tif", [(255, 255, 255), GREY]),
+        ("CMYK", (0, 255, 255, 0), (0, 0, 0, 255), "tif", [RED, (0, 0, 0)]),
+    ],
+)
 def test_modes(tmp_path, mode, left, right, suffix, expected):
     image = read_image(two_pixels(tmp_path / f"a.{suffix}", mode, left, right))
     assert image.dtype == np.uint8
@@ -61,8 +64,9 @@ def test_animation_gives_its_first_frame(tmp_path):
     assert (read_image(tmp_path / "a.gif") == RED).all()
 
 
-@pytest.mark.parametrize(("orientation", "expected"), [
-    (1, [[RED, GREY]]), (3, [[GREY, RED]]), (6, [[RED], [GREY]]), (8, [[GREY], [RED]])])
+@pytest.mark.parametrize(
+    ("orientation", "expected"), [(1, [[RED, GREY]]), (3, [[GREY, RED]]), (6, [[RED], [GREY]]), (8, [[GREY], [RED]])]
+)
 def test_exif_rotation(tmp_path, orientation, expected):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -77,8 +81,13 @@ def test_pictures_that_cannot_be_read(tmp_path, monkeypatch):
     (tmp_path / "text.png").write_text("hello")
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "folder.png").mkdir()
-    for name, says in [("none.png", "no such file"), ("cut.jpg", "cut off"), ("text.png", "not a picture"),
-                       ("empty.png", "not a picture"), ("folder.png", "cannot be")]:
+    for name, says in [
+        ("none.png", "no such file"),
+        ("cut.jpg", "cut off"),
+        ("text.png", "not a picture"),
+        ("empty.png", "not a picture"),
+        ("folder.png", "cannot be"),
+    ]:
         with pytest.raises(DataError, match=says) as caught:
             read_image(tmp_path / name)
         assert name in str(caught.value)
@@ -97,7 +106,14 @@ def test_values_out_of_any_convention(tmp_path):
 
 def test_voc_palette():
     assert VOC_PALETTE[[0, 1, 2, 3, 15, 20, 255]].tolist() == [
-        [0, 0, 0], [128, 0, 0], [0, 128, 0], [128, 128, 0], [192, 128, 128], [0, 64, 128], [224, 224, 192]]
+        [0, 0, 0],
+        [128, 0, 0],
+        [0, 128, 0],
+        [128, 128, 0],
+        [192, 128, 128],
+        [0, 64, 128],
+        [224, 224, 192],
+    ]
     assert len(np.unique(VOC_PALETTE, axis=0)) == 256
 
 
@@ -120,13 +136,15 @@ def test_label_kinds_agree(tmp_path):
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_class_numbers_of_few_bits(tmp_path, bits):
     """Pillow spreads grey of 2 and 4 bits over 0..255, which would turn class 1 into 85 or 17."""
+
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", 8 // bits, 1, bits, 0, 0, 0, 0)  # one byte wide, grey
-    row = bytes([0, {1: 0b01010101, 2: 0b00011011, 4: 0x1f}[bits]])
-    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row))
-                                     + chunk(b"IEND", b""))
+    row = bytes([0, {1: 0b01010101, 2: 0b00011011, 4: 0x1F}[bits]])
+    (tmp_path / "a.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(row)) + chunk(b"IEND", b"")
+    )
     assert read_label(tmp_path / "a.png").tolist() == [{1: [0, 1] * 4, 2: [0, 1, 2, 3], 4: [1, 15]}[bits]]
 
 

@@ -76,9 +76,16 @@ def test_folder_with_coloured_labels(tmp_path):
     assert dataset.palette[[0, 1, 2, 255]].tolist() == [[0, 0, 0], [255, 0, 0], [9, 9, 9], [9, 9, 9]]
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("one\n", "1 classes"), ("a\nb\na\n", "line 3.*twice"), ("a 1 2 3\nb\n", "1 of 2"),
-    ("a 1 2 3\nb 1 2 3\n", "line 2.*taken"), ("a 1 2 300\nb 1 2 3\n", "above 255")])
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("one\n", "1 classes"),
+        ("a\nb\na\n", "line 3.*twice"),
+        ("a 1 2 3\nb\n", "1 of 2"),
+        ("a 1 2 3\nb 1 2 3\n", "line 2.*taken"),
+        ("a 1 2 300\nb 1 2 3\n", "above 255"),
+    ],
+)
 def test_classes_that_cannot_be(tmp_path, text, says):
     (tmp_path / "classes.txt").write_text(text)
     with pytest.raises(DataError, match=says):
@@ -92,9 +99,15 @@ def test_samples_that_cannot_be_used(own):
     put(own, "p02", [[0, 3, 2]])
     Image.fromarray(np.full((2, 3, 3), 77, np.uint8)).save(own / "labels/p03.png")
     dataset = open_dataset(f"folder:{own}", "train")
-    for i, says in enumerate([r"p00: its label map is missing.*labels.p00\.png", r"p01: the picture is 4x4 .*map 3x1",
-                              r"p02\.png: class number 3; expected 0\.\.2", r"p03\.png: colour \(77, 77, 77\)",
-                              r"none: its picture is missing"]):
+    for i, says in enumerate(
+        [
+            r"p00: its label map is missing.*labels.p00\.png",
+            r"p01: the picture is 4x4 .*map 3x1",
+            r"p02\.png: class number 3; expected 0\.\.2",
+            r"p03\.png: colour \(77, 77, 77\)",
+            r"none: its picture is missing",
+        ]
+    ):
         with pytest.raises(DataError, match=says):
             dataset[i]
 
@@ -177,11 +190,23 @@ def test_real_camvid():
     np.testing.assert_allclose(100 * shares, published, atol=0.2)
 
 
-@pytest.mark.parametrize(("spec", "says"), [
-    ("shape", "did you mean 'shapes'"), ("camvit:x", "did you mean 'camvid'"), ("imagenet", "expected shapes"),
-    ("voc", "write voc:DIR"), ("folder:/no/such", "no such folder"), ("camvid:/no/such", "no such folder"),
-    ("voc:/no/such", "no such folder"), ("shapes:sise=3", "did you mean 'size'"), ("shapes:big", "number"),
-    ("shapes:8", "out of range"), ("shapes:9999", "out of range"), ("shapes:train=0", "out of range")])
+@pytest.mark.parametrize(
+    ("spec", "says"),
+    [
+        ("shape", "did you mean 'shapes'"),
+        ("camvit:x", "did you mean 'camvid'"),
+        ("imagenet", "expected shapes"),
+        ("voc", "write voc:DIR"),
+        ("folder:/no/such", "no such folder"),
+        ("camvid:/no/such", "no such folder"),
+        ("voc:/no/such", "no such folder"),
+        ("shapes:sise=3", "did you mean 'size'"),
+        ("shapes:big", "number"),
+        ("shapes:8", "out of range"),
+        ("shapes:9999", "out of range"),
+        ("shapes:train=0", "out of range"),
+    ],
+)
 def test_specs_that_cannot_be(spec, says):
     with pytest.raises(DataError, match=says):
         open_dataset(spec, "train")

@@ -24,8 +24,9 @@ def test_the_same_for_ever():
 
 
 def test_seed_split_and_number_each_matter():
-    pictures = {Shapes(split, seed=seed)[i].image.tobytes()
-                for split in ("train", "val") for seed in (0, 1) for i in (0, 1)}
+    pictures = {
+        Shapes(split, seed=seed)[i].image.tobytes() for split in ("train", "val") for seed in (0, 1) for i in (0, 1)
+    }
     assert len(pictures) == 8
 
 
@@ -39,7 +40,7 @@ def test_every_class_and_a_thin_border():
     deep = np.ones_like(labels, bool)  # the middle of a 5x5 block of ignored pixels
     for dy in range(5):
         for dx in range(5):
-            deep &= ignored[:, dy:dy + 96, dx:dx + 96]
+            deep &= ignored[:, dy : dy + 96, dx : dx + 96]
     assert deep.mean() < 0.001
 
 
@@ -50,28 +51,38 @@ def test_objects_touch_the_ground_through_the_border_only():
             assert not ((a != b) & (a != 255) & (b != 255)).any()
 
 
-@pytest.mark.parametrize(("form", "area", "parts_along_a_line"), [
-    ("disc", np.pi, 1), ("square", 1.7 ** 2, 1), ("triangle", 3 * 3 ** 0.5 * 0.36, 1),
-    ("ring", np.pi * (1 - 0.7 ** 2), 2), ("cross", 4 * 0.3 - 0.09, 1), ("comb", None, 3)])
+@pytest.mark.parametrize(
+    ("form", "area", "parts_along_a_line"),
+    [
+        ("disc", np.pi, 1),
+        ("square", 1.7**2, 1),
+        ("triangle", 3 * 3**0.5 * 0.36, 1),
+        ("ring", np.pi * (1 - 0.7**2), 2),
+        ("cross", 4 * 0.3 - 0.09, 1),
+        ("comb", None, 3),
+    ],
+)
 def test_forms(form, area, parts_along_a_line):
     """Their area at r = 1, t = 0.3, and how many parts a line through them meets (a ring has a hole, a comb teeth)."""
     line = np.linspace(-1.5, 1.5, 601)
     u, v = np.meshgrid(line, line)
     inside = dict(zip(CLASSES[1:], FORMS, strict=True))[form](u, v, 1.0, 0.3) < 0
     if area:
-        assert inside.sum() * 0.005 ** 2 == pytest.approx(area, rel=0.02)
+        assert inside.sum() * 0.005**2 == pytest.approx(area, rel=0.02)
     at = inside[:, np.searchsorted(line, 0.2)]  # upwards at u = 0.2
     assert np.count_nonzero(np.diff(at.astype(int)) == 1) == parts_along_a_line
 
 
 def test_the_form_does_not_follow_from_the_colour():
     """With tint 0 the mean colours of two classes are alike; with tint 1 they are far apart."""
+
     def apart(tint):
         means = []
         for number in (1, 3):
             pixels = np.concatenate([s.image[s.label == number] for s in drawn(tint=tint)])
             means.append(pixels.mean(axis=0))
         return abs(means[0] - means[1]).max()
+
     assert apart(1.0) > 80 > 50 > apart(0.0)
 
 

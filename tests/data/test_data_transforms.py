@@ -21,8 +21,9 @@ def agrees(image, label):
     return (expected == label)[content].all() and (image[~content] == MEAN_COLOUR).all()
 
 
-@pytest.mark.parametrize("transform", [Mirror(), Translate(5), RandomCrop(4, 20), RandomCrop(20, 4), RandomCrop(3, 3)],
-                         ids=repr)
+@pytest.mark.parametrize(
+    "transform", [Mirror(), Translate(5), RandomCrop(4, 20), RandomCrop(20, 4), RandomCrop(3, 3)], ids=repr
+)
 def test_picture_and_labels_move_alike(transform):
     image, label = both()
     before = image.copy(), label.copy()
@@ -37,8 +38,10 @@ def test_picture_and_labels_move_alike(transform):
     assert (image == before[0]).all() and (label == before[1]).all()
 
 
-@pytest.mark.parametrize("make", [lambda: Mirror(2), lambda: Translate(-1), lambda: Scale(2, 1), lambda: Scale(0, 1),
-                                  lambda: RandomCrop(0, 5)])
+@pytest.mark.parametrize(
+    "make",
+    [lambda: Mirror(2), lambda: Translate(-1), lambda: Scale(2, 1), lambda: Scale(0, 1), lambda: RandomCrop(0, 5)],
+)
 def test_settings_out_of_range(make):
     with pytest.raises(DataError, match="out of range"):
         make()
@@ -91,7 +94,7 @@ def test_scale():
         factors.append(classes.shape[1] / 60)
         assert set(np.unique(classes).tolist()) == {3, 255}  # no class in between
         middle = classes.shape[1] // 2
-        assert (scaled[:, : middle - 3] == 0).all() and (scaled[:, middle + 3:] == 200).all()
-        assert (classes[:, : middle - 1] == 3).all() and (classes[:, middle + 1:] == 255).all()
+        assert (scaled[:, : middle - 3] == 0).all() and (scaled[:, middle + 3 :] == 200).all()
+        assert (classes[:, : middle - 1] == 3).all() and (classes[:, middle + 1 :] == 255).all()
     assert min(factors) < 0.6 and max(factors) > 1.7
     assert 0.3 < np.mean(np.array(factors) < 1) < 0.7  # as often smaller as larger
