@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from minifcn import parallel, window
 from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
@@ -23,9 +25,10 @@ class PoolGeometry(NamedTuple):
 
 
 class MaxPoolCache(NamedTuple):
-    """The input's shape and, for every output, which tap won: one byte an element."""
+    """The input's shape and dtype and, for every output, which tap won: one byte an element."""
 
     shape: tuple[int, ...]
+    dtype: np.dtype
     winner: Array
     geometry: PoolGeometry
 
@@ -34,6 +37,7 @@ class AvgPoolCache(NamedTuple):
     """The input's shape and dtype; the average is linear and needs no values."""
 
     shape: tuple[int, ...]
+    dtype: np.dtype
     geometry: PoolGeometry
 
 
@@ -59,35 +63,44 @@ def max_pool2d(
     taps = geometry.kernel[0] * geometry.kernel[1]
     winner = xp.empty(y.shape, xp.uint8 if taps <= 256 else xp.int32)
     vertical, horizontal = _taps(x.shape, geometry, size)
+    first = xp.asarray(_first_taps(geometry, size), dtype=winner.dtype)
 
     def work(planes: slice) -> None:
         seen, best, won = _planes(x)[planes], _planes(y)[planes], _planes(winner)[planes]
         best[...] = -xp.inf
-        won[...] = 0
+        won[...] = first  # what a window of nothing but -inf or NaN goes to
         for t, i, j in window.offsets(geometry.kernel):
             v, h = vertical[i], horizontal[j]
             value, top = seen[:, v.into, h.into], best[:, v.out, h.out]
-            xp.copyto(won[:, v.out, h.out], won.dtype.type(t), where=value > top)
+            # A later tap that wins has the larger number, so the maximum replaces (and is four times as fast as) a
+            # masked copy.
+            won_here = won[:, v.out, h.out]
+            xp.maximum(won_here, (value > top) * won.dtype.type(t), out=won_here)
             xp.maximum(top, value, out=top)  # a NaN stays a NaN
 
     _over_planes(xp, work, x)
-    return y, MaxPoolCache(x.shape, winner, geometry)
+    return y, MaxPoolCache(x.shape, x.dtype, winner, geometry)
 
 
 def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
     """Gradient (dx,) of `max_pool2d`: each dy goes to the tap that won; where windows overlap, gradients add up."""
-    shape, winner, geometry = cache
+    shape, dtype, winner, geometry = cache
     xp = xp_of(dy, winner)
-    check_gradient("max_pool2d_backward", dy, winner.shape)
+    check_gradient("max_pool2d_backward", dy, winner.shape, dtype)
     dx = xp.empty(shape, dy.dtype)
     vertical, horizontal = _taps(shape, geometry, dy.shape[2:])
+    apart = all(s >= k for s, k in zip(geometry.stride, geometry.kernel, strict=True))  # no pixel is in two windows
 
     def work(planes: slice) -> None:
         target, upstream, won = _planes(dx)[planes], _planes(dy)[planes], _planes(winner)[planes]
         target[...] = 0
         for t, i, j in window.offsets(geometry.kernel):
             v, h = vertical[i], horizontal[j]
-            target[:, v.into, h.into] += upstream[:, v.out, h.out] * (won[:, v.out, h.out] == t)
+            source, share = target[:, v.into, h.into], won[:, v.out, h.out] == t
+            if apart:
+                xp.multiply(upstream[:, v.out, h.out], share, out=source)
+            else:
+                source += upstream[:, v.out, h.out] * share
 
     _over_planes(xp, work, dx)
     return (dx,)
@@ -116,14 +129,14 @@ def avg_pool2d(
         mean *= weights
 
     _over_planes(xp, work, x)
-    return y, AvgPoolCache(x.shape, geometry)
+    return y, AvgPoolCache(x.shape, x.dtype, geometry)
 
 
 def avg_pool2d_backward(dy: Array, cache: AvgPoolCache) -> tuple[Array]:
     """Gradient (dx,) of `avg_pool2d`: each dy, divided by its window's area, goes to every pixel of the window."""
-    shape, geometry = cache
+    shape, dtype, geometry = cache
     xp = xp_of(dy)
-    check_gradient("avg_pool2d_backward", dy, (*shape[:2], *pool2d_size(shape[2:], geometry)))
+    check_gradient("avg_pool2d_backward", dy, (*shape[:2], *pool2d_size(shape[2:], geometry)), dtype)
     dx = xp.empty(shape, dy.dtype)
     vertical, horizontal = _taps(shape, geometry, dy.shape[2:])
     weights = xp.asarray(_one_over_area(shape, geometry, dy.shape[2:]), dtype=dy.dtype)
@@ -178,6 +191,12 @@ def _taps(shape: tuple[int, ...], geometry: PoolGeometry, size: Pair) -> tuple[l
     return vertical, horizontal
 
 
+def _first_taps(geometry: PoolGeometry, size: Pair) -> list[list[int]]:
+    """For each window, its first tap that is a pixel and no padding: (OH, OW)."""
+    (_, width), (sy, sx), (top, left), _ = geometry
+    return [[max(0, top - p * sy) * width + max(0, left - q * sx) for q in range(size[1])] for p in range(size[0])]
+
+
 def _one_over_area(shape: tuple[int, ...], geometry: PoolGeometry, size: Pair) -> list[list[float]]:
     """1 / (pixels of each window, padding included, that lie within the padded image): (OH, OW)."""
     kernel, stride, padding, _ = geometry
@@ -198,6 +217,6 @@ def _over_planes(xp: Namespace, work, array: Array) -> None:
     """Call work(planes) for slices of the N * C planes of an (N, C, H, W) array, in parallel on the CPU."""
     planes = array.shape[0] * array.shape[1]
     if xp.__name__ == "numpy":
-        parallel.run(work, parallel.split(planes, array.shape[2] * array.shape[3] * array.itemsize, 2 * parallel.SMALL))
+        parallel.run(xp, work, parallel.split(planes, array.shape[2] * array.shape[3] * array.itemsize, 2 * parallel.SMALL))
     else:
         work(slice(0, planes))
