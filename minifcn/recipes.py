@@ -72,6 +72,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "momentum": 0.9,
         "weight_decay": 5e-4,
         "loss": "mean",
+        "class_weights": "sqrt-inverse",
         "clip_norm": 5.0,
         "mirror": True,
     },
