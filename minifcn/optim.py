@@ -109,7 +109,6 @@ def _sum_of_squares(x: Array) -> Array:
         values = flat[where].astype(np.float64)
         return values @ values
 
-    on_cpu = xp_of(x) is np
-    parts = parallel.split(flat.size, bytes_each=8, target=1 << (20 if on_cpu else 27))
-    sums = parallel.run(part, parts) if on_cpu else [part(where) for where in parts]
-    return sum(sums)  # in the parts' order, whatever the number of threads
+    xp = xp_of(x)
+    parts = parallel.split(flat.size, bytes_each=8, target=1 << (20 if xp is np else 27))
+    return sum(parallel.run(xp, part, parts))  # in the parts' order, whatever the number of threads

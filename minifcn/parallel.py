@@ -91,11 +91,15 @@ def set_threads(threads: int) -> None:
     _team.resize(threads)
 
 
-def run(function: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
+def run(xp: Namespace, function: Callable[[T], R], tasks: Sequence[T]) -> list[R]:
     """`[function(task) for task in tasks]`, the tasks shared among the threads, the results in the tasks' order.
 
-    A task must write where no other task reads or writes. Called from within a task, it runs the tasks one by one.
+    xp: the library of the arrays that the tasks work on. Only NumPy's are shared out: a GPU's go one after another into
+    the caller's stream. A task must write where no other task reads or writes. Called from within a task, it runs the
+    tasks one by one.
     """
+    if xp is not np:
+        return [function(task) for task in tasks]
     threads = min(_team.threads, len(tasks))
     if threads <= 1 or getattr(_team.local, "inside", False):
         with _team.one_blas_thread():
@@ -144,7 +148,7 @@ def elementwise(xp: Namespace, function: Callable[..., object], *arrays: Array) 
         function(*arrays)
         return
     flat = [a.reshape(-1) for a in arrays]
-    run(lambda part: function(*(a[part] for a in flat)), split(flat[0].size, flat[0].itemsize, 4 * SMALL))
+    run(xp, lambda part: function(*(a[part] for a in flat)), split(flat[0].size, flat[0].itemsize, 4 * SMALL))
 
 
 def workspace(xp: Namespace, name: str, shape: tuple[int, ...], dtype: np.dtype) -> Array:

@@ -3,6 +3,7 @@
 import threading
 import time
 
+import fakegpu
 import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
@@ -23,14 +24,22 @@ def test_every_task_runs_once_and_results_keep_their_order(threads, count):
         ran.append(k)
         return k * k
 
-    assert parallel.run(square, list(range(count))) == [k * k for k in range(count)]
+    assert parallel.run(np, square, list(range(count))) == [k * k for k in range(count)]
     assert sorted(ran) == list(range(count))
 
 
 def test_two_tasks_really_run_at_the_same_time():
     parallel.set_threads(2)
     meeting = threading.Barrier(2, timeout=5)  # raises if the second task waits for the first
-    parallel.run(lambda _: meeting.wait(), [0, 1])
+    parallel.run(np, lambda _: meeting.wait(), [0, 1])
+
+
+def test_tasks_on_other_arrays_than_numpys_run_in_order_in_the_calling_thread():
+    """A GPU computes in the stream of the thread that asks: bands from several threads would race."""
+    parallel.set_threads(4)
+    ran = []
+    parallel.run(fakegpu, lambda k: (ran.append((k, threading.get_ident())), time.sleep(0.001)), list(range(20)))
+    assert ran == [(k, threading.get_ident()) for k in range(20)]
 
 
 def test_an_error_reaches_the_caller_and_ends_the_run():
@@ -45,9 +54,9 @@ def test_an_error_reaches_the_caller_and_ends_the_run():
             time.sleep(0.001)
 
         with pytest.raises(KeyError, match="task 3"):
-            parallel.run(work, list(range(200)))
+            parallel.run(np, work, list(range(200)))
         assert len(ran) < 100  # the rest were not drawn
-        assert parallel.run(lambda k: k, [1, 2, 3]) == [1, 2, 3]  # and the team still works
+        assert parallel.run(np, lambda k: k, [1, 2, 3]) == [1, 2, 3]  # and the team still works
 
 
 def test_a_task_may_use_run_itself():
@@ -55,7 +64,7 @@ def test_a_task_may_use_run_itself():
     found = []
 
     def nested():
-        found.extend(parallel.run(lambda k: parallel.run(lambda j: 10 * k + j, [1, 2, 3]), [1, 2, 3, 4]))
+        found.extend(parallel.run(np, lambda k: parallel.run(np, lambda j: 10 * k + j, [1, 2, 3]), [1, 2, 3, 4]))
 
     thread = threading.Thread(target=nested, daemon=True)  # a team that waits for itself would wait for ever
     thread.start()
@@ -74,10 +83,10 @@ def test_blas_has_one_thread_meanwhile_and_its_own_number_again_afterwards(threa
         pytest.skip("NumPy's BLAS has no thread count that can be read here")
     with threadpool_limits(2, user_api="blas"):
         before = blas_threads()
-        assert parallel.run(lambda _: blas_threads(), [0, 1, 2]) == [[1] * len(before)] * 3
+        assert parallel.run(np, lambda _: blas_threads(), [0, 1, 2]) == [[1] * len(before)] * 3
         assert blas_threads() == before
         with pytest.raises(ZeroDivisionError):
-            parallel.run(lambda _: 1 / 0, [0, 1])
+            parallel.run(np, lambda _: 1 / 0, [0, 1])
         assert blas_threads() == before
 
 

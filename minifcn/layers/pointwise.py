@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -103,9 +104,9 @@ class Scale(Layer):
 class Add(Layer):
     """The sum of equally shaped blobs, each times its coefficient: Caffe's Eltwise SUM, which fuses FCN's skips."""
 
-    def __init__(self, coefficients: tuple[float, ...] | None = None) -> None:
+    def __init__(self, coefficients: Sequence[float] | None = None) -> None:
         super().__init__()
-        self.coefficients = None if coefficients is None else tuple(coefficients)
+        self.coefficients = None if coefficients is None else tuple(map(float, coefficients))
 
     def forward(self, *xs: Array) -> Array:
         y, cache = ops.add(*xs, coefficients=self.coefficients)
@@ -116,8 +117,10 @@ class Add(Layer):
         return ops.add_backward(dy, self._take())
 
     def out_shape(self, *shapes: Shape) -> Shape:
-        if not shapes or len(shapes) != len(self.coefficients or shapes):
-            raise ShapeError(f"{self.kind}: {len(shapes)} inputs for {len(self.coefficients or ())} coefficients")
+        if not shapes:
+            raise ShapeError(f"{self.kind}: expected at least one input")
+        if self.coefficients is not None and len(shapes) != len(self.coefficients):
+            raise ShapeError(f"{self.kind}: {len(shapes)} inputs for {len(self.coefficients)} coefficients")
         check_same_shape(self.kind, *shapes)
         return tuple(shapes[0])
 

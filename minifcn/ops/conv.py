@@ -24,6 +24,7 @@ from typing import NamedTuple
 from minifcn import parallel, window
 from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
+from minifcn.ops.pointwise import check_gradient
 from minifcn.window import Pair
 
 IntOrPair = int | Pair
@@ -95,7 +96,7 @@ def conv2d_backward(
     """
     x, w, has_bias, geometry, size = cache
     xp = xp_of(dy, x, w)
-    _check_gradient("conv2d_backward", dy, x, (x.shape[0], w.shape[0], *size))
+    check_gradient("conv2d_backward", dy, (x.shape[0], w.shape[0], *size), x.dtype)
     dx = dw = db = None
     if needs[0]:
         dx = xp.empty(x.shape, x.dtype)
@@ -144,7 +145,7 @@ def conv_transpose2d_backward(
     """
     x, w, has_bias, geometry, size = cache
     xp = xp_of(dy, x, w)
-    _check_gradient("conv_transpose2d_backward", dy, x, (x.shape[0], w.shape[1] * geometry.groups, *size))
+    check_gradient("conv_transpose2d_backward", dy, (x.shape[0], w.shape[1] * geometry.groups, *size), x.dtype)
     dx = dw = db = None
     if needs[0]:
         dx = xp.empty(x.shape, x.dtype)
@@ -222,7 +223,7 @@ def _correlate(
         if bias is not None:
             part += bias[:, job.outputs, None, None, None, None]
 
-    parallel.run(work, _jobs(xp, y.shape[0], height, width, w, sy * sx, y.dtype.itemsize))
+    parallel.run(xp, work, _jobs(xp, y.shape[0], height, width, w, sy * sx, y.dtype.itemsize))
 
 
 def _scatter(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geometry, y: Array) -> None:
@@ -298,7 +299,7 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
                 xp.matmul(part, cols.swapaxes(1, 2), out=product)
                 total += product
 
-    parallel.run(work, [(lane, block) for lane in range(lanes) for block in blocks])
+    parallel.run(xp, work, [(lane, block) for lane in range(lanes) for block in blocks])
     for lane in range(1, lanes):
         sums[0] += sums[lane]
     return sums[0]
@@ -422,14 +423,6 @@ def _check_channels(
         raise ShapeError(f"{op}: groups={groups} must divide {channels} input and {outputs} output channels")
     if b is not None and tuple(b.shape) != (outputs,):
         raise ShapeError(f"{op}: expected a bias of ({outputs},), got {tuple(b.shape)}")
-
-
-def _check_gradient(op: str, dy: Array, x: Array, expected: tuple[int, ...]) -> None:
-    if tuple(dy.shape) != tuple(expected) or dy.dtype != x.dtype:
-        raise ShapeError(
-            f"{op}: expected dy of {tuple(expected)} {x.dtype}, got {tuple(dy.shape)} {dy.dtype}: "
-            "it must have the shape and dtype of the output"
-        )
 
 
 def _by(size: tuple[int, ...]) -> str:

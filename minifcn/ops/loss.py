@@ -68,7 +68,7 @@ def softmax_cross_entropy(
         # A pixel that does not count must not count even where its scores are infinite.
         return xp.where(weights[part] > 0, pixel_loss * weights[part], 0.0).sum()
 
-    loss = sum(parallel.run(work, parts), xp.zeros((), xp.float64))
+    loss = sum(parallel.run(xp, work, parts), xp.zeros((), xp.float64))
     normaliser: Array | float = 1.0
     if reduction == "mean":
         normaliser = weights.sum(dtype=xp.float64)
@@ -93,7 +93,7 @@ def softmax_cross_entropy_backward(dy: Array | float, cache: LossCache) -> tuple
         # As in forward: not even 0 * NaN may leak out of a pixel that does not count.
         xp.copyto(target, target.dtype.type(0), where=(weights[part] == 0)[:, None])
 
-    parallel.run(work, _parts(xp, probabilities))
+    parallel.run(xp, work, _parts(xp, probabilities))
     return (dscores,)
 
 

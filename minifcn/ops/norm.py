@@ -45,7 +45,7 @@ def local_response_norm(
         scale[n : n + 1, :, r] = term
         y[n : n + 1, :, r] = part * term**-beta
 
-    parallel.run(work, _parts(xp, x))
+    parallel.run(xp, work, _parts(xp, x))
     return y, NormCache(x, scale, size, float(alpha), float(beta))
 
 
@@ -57,7 +57,7 @@ def local_response_norm_backward(dy: Array, cache: NormCache) -> tuple[Array]:
     """
     x, scale, size, alpha, beta = cache
     xp = xp_of(dy, x)
-    check_gradient("local_response_norm_backward", dy, x.shape)
+    check_gradient("local_response_norm_backward", dy, x.shape, x.dtype)
     dx = xp.empty(x.shape, x.dtype)
 
     def work(rows: tuple[int, slice]) -> None:
@@ -67,14 +67,14 @@ def local_response_norm_backward(dy: Array, cache: NormCache) -> tuple[Array]:
         through = _window_sum(xp, direct * part / term, size)
         dx[n : n + 1, :, r] = direct - (2 * alpha * beta / size) * part * through
 
-    parallel.run(work, _parts(xp, x))
+    parallel.run(xp, work, _parts(xp, x))
     return (dx,)
 
 
 def _window_sum(xp: Namespace, v: Array, size: int) -> Array:
     """The sum of v over `size` channels around each, clipped at both ends."""
-    total, half, channels = v.copy(), size // 2, v.shape[1]
-    for shift in range(1, min(half, channels - 1) + 1):
+    total = v.copy()
+    for shift in range(1, size // 2 + 1):
         total[:, shift:] += v[:, :-shift]
         total[:, :-shift] += v[:, shift:]
     return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ def relu(x: Array) -> tuple[Array, Array]:
 def relu_backward(dy: Array, cache: Array) -> tuple[Array]:
     """Gradient (dx,) of `relu`: dy where the output was positive, 0 elsewhere (and at 0 itself, as Caffe has it)."""
     xp = xp_of(dy, cache)
-    check_gradient("relu_backward", dy, cache.shape)
+    check_gradient("relu_backward", dy, cache.shape, cache.dtype)
     dx = xp.empty(dy.shape, dy.dtype)
     parallel.elementwise(xp, lambda d, y, out: xp.multiply(d, y > 0, out=out), dy, cache, dx)
     return (dx,)
@@ -73,7 +74,7 @@ def scale_backward(dy: Array, cache: float) -> tuple[Array]:
     return (dy * cache,)
 
 
-def add(*xs: Array, coefficients: tuple[float, ...] | None = None) -> tuple[Array, tuple[float, ...]]:
+def add(*xs: Array, coefficients: Sequence[float] | None = None) -> tuple[Array, tuple[float, ...]]:
     """The sum of equally shaped arrays, each times its coefficient (1 if none are given): Caffe's Eltwise SUM.
 
     Raises ShapeError when shapes differ, or when there are not as many coefficients as arrays.
@@ -81,7 +82,7 @@ def add(*xs: Array, coefficients: tuple[float, ...] | None = None) -> tuple[Arra
     xp = xp_of(*xs)
     check_same_shape("add", *(tuple(x.shape) for x in xs))
     _check_same_dtype("add", *xs)
-    weights = tuple(coefficients or [1.0] * len(xs))
+    weights = (1.0,) * len(xs) if coefficients is None else tuple(map(float, coefficients))
     if len(weights) != len(xs):
         raise ShapeError(f"add: {len(xs)} arrays but {len(weights)} coefficients")
     terms = [x if c == 1 else x * c for x, c in zip(xs, weights, strict=True)]
@@ -106,7 +107,7 @@ def concat(*xs: Array) -> tuple[Array, tuple[int, ...]]:
 
 def concat_backward(dy: Array, cache: tuple[int, ...]) -> tuple[Array, ...]:
     """Gradients of `concat`: each input's own channels of dy."""
-    check_gradient("concat_backward", dy, (dy.shape[0], sum(cache), *dy.shape[2:]))
+    check_gradient("concat_backward", dy, (dy.shape[0], sum(cache), *dy.shape[2:]), dy.dtype)
     parts, start = [], 0
     for channels in cache:
         parts.append(dy[:, start : start + channels])
@@ -115,9 +116,10 @@ def concat_backward(dy: Array, cache: tuple[int, ...]) -> tuple[Array, ...]:
 
 
 class CropCache(NamedTuple):
-    """The shape of what was cropped, where, and how much was taken."""
+    """The shape and dtype of what was cropped, where, and how much was taken."""
 
     shape: tuple[int, ...]
+    dtype: np.dtype
     offset: Pair
     size: Pair
 
@@ -130,23 +132,26 @@ def crop(x: Array, offset: Pair, size: Pair) -> tuple[Array, CropCache]:
     check_crop("crop", x.shape, offset, size)
     (top, left), (height, width) = offset, size
     y = x[:, :, top : top + height, left : left + width].copy()
-    return y, CropCache(x.shape, offset, size)
+    return y, CropCache(x.shape, x.dtype, offset, size)
 
 
 def crop_backward(dy: Array, cache: CropCache) -> tuple[Array]:
     """Gradient (dx,) of `crop`: dy where it was taken from, 0 elsewhere."""
     xp = xp_of(dy)
     (top, left), (height, width) = cache.offset, cache.size
-    check_gradient("crop_backward", dy, (*cache.shape[:2], height, width))
+    check_gradient("crop_backward", dy, (*cache.shape[:2], height, width), cache.dtype)
     dx = xp.zeros(cache.shape, dy.dtype)
     dx[:, :, top : top + height, left : left + width] = dy
     return (dx,)
 
 
-def check_gradient(op: str, dy: Array, expected: tuple[int, ...]) -> None:
-    """Raise ShapeError unless dy has the shape of the output."""
-    if tuple(dy.shape) != tuple(expected):
-        raise ShapeError(f"{op}: expected dy of {tuple(expected)}, the output's shape, got {tuple(dy.shape)}")
+def check_gradient(op: str, dy: Array, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise ShapeError unless dy has the output's shape and dtype."""
+    if tuple(dy.shape) != tuple(shape) or dy.dtype != dtype:
+        raise ShapeError(
+            f"{op}: expected dy of {tuple(shape)} {dtype}, got {tuple(dy.shape)} {dy.dtype}: "
+            "it must have the shape and dtype of the output"
+        )
 
 
 def _check_same_dtype(op: str, *xs: Array) -> None:

@@ -63,7 +63,7 @@ def max_pool2d(
     taps = geometry.kernel[0] * geometry.kernel[1]
     winner = xp.empty(y.shape, xp.uint8 if taps <= 256 else xp.int32)
     vertical, horizontal = _taps(x.shape, geometry, size)
-    first = xp.asarray(_first_taps(geometry, size), dtype=winner.dtype)
+    first = _first_taps(xp, geometry, size).astype(winner.dtype)
 
     def work(planes: slice) -> None:
         seen, best, won = _planes(x)[planes], _planes(y)[planes], _planes(winner)[planes]
@@ -191,10 +191,11 @@ def _taps(shape: tuple[int, ...], geometry: PoolGeometry, size: Pair) -> tuple[l
     return vertical, horizontal
 
 
-def _first_taps(geometry: PoolGeometry, size: Pair) -> list[list[int]]:
-    """For each window, its first tap that is a pixel and no padding: (OH, OW)."""
-    (_, width), (sy, sx), (top, left), _ = geometry
-    return [[max(0, top - p * sy) * width + max(0, left - q * sx) for q in range(size[1])] for p in range(size[0])]
+def _first_taps(xp: Namespace, geometry: PoolGeometry, size: Pair) -> Array:
+    """For each window, the number of its first tap that is a pixel and no padding: (OH, OW)."""
+    (_, width), stride, padding, _ = geometry
+    rows, columns = (xp.maximum(p - s * xp.arange(n), 0) for n, s, p in zip(size, stride, padding, strict=True))
+    return rows[:, None] * width + columns
 
 
 def _one_over_area(shape: tuple[int, ...], geometry: PoolGeometry, size: Pair) -> list[list[float]]:
@@ -217,6 +218,8 @@ def _over_planes(xp: Namespace, work, array: Array) -> None:
     """Call work(planes) for slices of the N * C planes of an (N, C, H, W) array, in parallel on the CPU."""
     planes = array.shape[0] * array.shape[1]
     if xp.__name__ == "numpy":
-        parallel.run(xp, work, parallel.split(planes, array.shape[2] * array.shape[3] * array.itemsize, 2 * parallel.SMALL))
+        parallel.run(
+            xp, work, parallel.split(planes, array.shape[2] * array.shape[3] * array.itemsize, 2 * parallel.SMALL)
+        )
     else:
         work(slice(0, planes))

@@ -78,6 +78,31 @@ ERRORS = {
         ShapeError,
         ["relu_backward", "(2, 3, 5, 7)", "(2, 1, 5, 7)"],
     ),
+    "relu_backward: dtype": (
+        lambda: ops.relu_backward(X.astype(np.float32), ops.relu(X)[1]),
+        ShapeError,
+        ["relu_backward", "float64", "float32"],
+    ),
+    "max_pool2d_backward: dtype": (
+        lambda: ops.max_pool2d_backward(X[:, :, :2, :3].astype(np.float32), ops.max_pool2d(X, 2)[1]),
+        ShapeError,
+        ["max_pool2d_backward", "float64", "float32"],
+    ),
+    "avg_pool2d_backward: dtype": (
+        lambda: ops.avg_pool2d_backward(X[:, :, :2, :3].astype(np.float32), ops.avg_pool2d(X, 2)[1]),
+        ShapeError,
+        ["avg_pool2d_backward", "float64", "float32"],
+    ),
+    "lrn_backward: dtype": (
+        lambda: ops.local_response_norm_backward(X.astype(np.float32), ops.local_response_norm(X)[1]),
+        ShapeError,
+        ["float64", "float32"],
+    ),
+    "crop_backward: dtype": (
+        lambda: ops.crop_backward(X[:, :, :2, :2].astype(np.float32), ops.crop(X, (0, 0), (2, 2))[1]),
+        ShapeError,
+        ["float64", "float32"],
+    ),
     "lrn_backward: dy": (
         lambda: ops.local_response_norm_backward(X[:1], ops.local_response_norm(X)[1]),
         ShapeError,
@@ -100,6 +125,7 @@ ERRORS = {
     "lrn: size": (lambda: ops.local_response_norm(X, size=4), ShapeError, ["odd", "4"]),
     "add: shapes": (lambda: ops.add(X, X[:, :, 1:]), ShapeError, ["add", "(2, 3, 5, 7)", "(2, 3, 4, 7)"]),
     "add: coefficients": (lambda: ops.add(X, X, coefficients=(1.0,)), ShapeError, ["2 arrays", "1 coefficients"]),
+    "add: no coefficients": (lambda: ops.add(X, X, coefficients=()), ShapeError, ["2 arrays", "0 coefficients"]),
     "add: nothing": (ops.add, BackendError, ["at least one array"]),
     "concat: shapes": (lambda: ops.concat(X, X[:1]), ShapeError, ["concat", "(2, 5, 7)", "(1, 5, 7)"]),
     "crop: outside": (lambda: ops.crop(X, (0, 3), (5, 5)), ShapeError, ["columns", "3 + 5 > 7"]),

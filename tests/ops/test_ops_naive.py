@@ -10,6 +10,7 @@ import pytest
 from minifcn import ops, window
 from minifcn.backend import to_numpy
 from minifcn.gradcheck import cases
+from minifcn.layers import Add
 from minifcn.ops.conv import ConvCache
 
 
@@ -94,6 +95,26 @@ def test_max_pool_of_negative_numbers_does_not_see_zeros_in_the_padding():
     assert (y == -1).all()
     (dx,) = ops.max_pool2d_backward(np.ones_like(y), cache)
     assert dx.sum() == y.size  # no gradient is lost in the padding
+
+
+@pytest.mark.parametrize("value", [-np.inf, np.nan])
+def test_a_window_without_a_number_gives_its_gradient_to_its_first_pixel_not_to_the_padding(xp, value):
+    _, cache = ops.max_pool2d(xp.asarray(np.full((1, 1, 4, 5), value)), (2, 3), stride=(2, 2), padding=1)
+    dy = np.arange(1.0, 10.0).reshape(1, 1, 3, 3)  # (3, 3) windows, from row -1, 1, 3 and column -1, 1, 3
+    (dx,) = ops.max_pool2d_backward(xp.asarray(dy), cache)
+    expected = [[1, 2, 0, 3, 0], [4, 5, 0, 6, 0], [0, 0, 0, 0, 0], [7, 8, 0, 9, 0]]
+    assert to_numpy(dx)[0, 0].tolist() == expected
+
+
+@pytest.mark.parametrize("coefficients", [(2.0, -1.0), [2, -1], np.array([2.0, -1.0])])
+def test_coefficients_of_a_sum_may_be_any_sequence(coefficients):
+    x = np.ones((1, 2, 3, 4), np.float32)
+    y, cache = ops.add(x, 3 * x, coefficients=coefficients)
+    assert (y == -1).all() and y.dtype == np.float32  # a NumPy scalar of float64 would have made it float64
+    layer = Add(coefficients=coefficients)
+    assert layer.out_shape(x.shape, x.shape) == x.shape and layer.describe() == "2 -1"
+    assert (layer.forward(x, 3 * x) == y).all()
+    assert [float(dx[0, 0, 0, 0]) for dx in ops.add_backward(x, cache)] == [2, -1]
 
 
 def test_of_equal_values_the_first_in_scan_order_wins(xp):

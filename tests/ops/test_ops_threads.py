@@ -29,9 +29,9 @@ def test_bits_do_not_depend_on_the_number_of_threads(case, rng, restore_threads,
     tasks = []
     run = parallel.run
 
-    def counted(function, jobs):
+    def counted(xp, function, jobs):
         tasks.append(len(jobs))
-        return run(function, jobs)
+        return run(xp, function, jobs)
 
     monkeypatch.setattr(parallel, "run", counted)
     arrays = [None if a is None else a.astype(np.float32) for a in case.arrays(rng).values()]

@@ -30,7 +30,7 @@ def overlap_overwritten(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
 
 def shared_by_the_window(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
     """dy spread evenly over the window, as an average would do."""
-    return ops.avg_pool2d_backward(dy, AvgPoolCache(cache.shape, cache.geometry))
+    return ops.avg_pool2d_backward(dy, AvgPoolCache(cache.shape, cache.dtype, cache.geometry))
 
 
 def border_windows_dropped(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
