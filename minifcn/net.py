@@ -19,6 +19,7 @@ from minifcn.backend import Array, Namespace, to, to_numpy, xp_of
 from minifcn.coords import Coords
 from minifcn.errors import MinifcnError, ShapeError, WeightsError
 from minifcn.layers import Add, Concat, Crop, Input, Layer, Param, Shape
+from minifcn.ops.pointwise import check_gradient
 from minifcn.plan import Plan, PlanRow, make_plan
 
 
@@ -73,6 +74,7 @@ class Net:
         self.blobs: dict[str, Array] = _Kept("activation", "forward")
         self.diffs: dict[str, Array] = _Kept("gradient", "backward")
         self._index: dict[str, int] = {}
+        self._made: list[tuple[Shape, np.dtype]] | None = None  # outputs of the pass whose caches are kept, if complete
         self._inference = False
         self._strict = False
         self._training = True
@@ -114,6 +116,7 @@ class Net:
                 f"{node.name!r}: a layer's name may not be empty or contain a dot (dots part it from its weights)"
             )
         self._index[node.name] = len(self.nodes)
+        self._made = None
         self.nodes.append(node)
         node.layer.training = self._training
         return Handle(self, len(self.nodes) - 1, node.name)
@@ -179,16 +182,24 @@ class Net:
     def backward(self, *dys: Array, keep: Collection[str] = ()) -> None:
         """Add the gradients of a loss to every `param.grad`, from the loss's gradients at the outputs.
 
+        Empties the caches of one forward pass. Raises ShapeError, and leaves them filled, if a dy has not its output's
+        shape and dtype; MinifcnError if there was no complete forward pass, or it kept nothing.
+
         `keep` names blobs whose gradients to leave in `net.diffs` ("all" for all); the gradient of the net's input is
         computed only if it is among them.
         """
         deque(self.back_steps(*dys, keep=keep), maxlen=0)
 
     def steps(self, *inputs: Array, keep: Collection[str] = ()) -> Iterator[Step]:
-        """Run forward, yielding a Step after each layer. An activation is let go after its last reader."""
+        """Run forward, yielding a Step after each layer. An activation is let go after its last reader.
+
+        Only a pass that came to the last layer can be followed by `backward`.
+        """
         kept = self._kept(keep)
         shapes = self._shapes([tuple(x.shape) for x in inputs])
         self.blobs.clear()
+        self._drop_caches()
+        made: list[tuple[Shape, np.dtype]] = []
         feed = iter(inputs)
         readers = self._readers()
         values: dict[int, Array] = {}
@@ -206,8 +217,11 @@ class Net:
                 readers[i] -= 1
                 if not readers[i]:
                     del values[i]
-            if not readers[k]:
+            if not readers[k]:  # an output
+                made.append((tuple(y.shape), y.dtype))
                 del values[k]
+            if k == len(self.nodes) - 1 and not self._inference:
+                self._made = made
             seconds = time.perf_counter() - start
             yield Step(node.name, node.layer, xs, y, seconds, y.nbytes)
             del xs, y  # nothing of this frame outlives its use
@@ -219,13 +233,10 @@ class Net:
         """
         kept = self._kept(keep)
         wanted = self._wanted(kept)
-        outputs = self._outputs()
-        if len(dys) != len(outputs):
-            raise ShapeError(
-                f"backward: expected {len(outputs)} gradients, for {', '.join(self.outputs)}; got {len(dys)}"
-            )
+        self._check_gradients(dys)
+        self._made = None
         self.diffs.clear()
-        diffs: dict[int, Array] = dict(zip(outputs, dys, strict=True))
+        diffs: dict[int, Array] = dict(zip(self._outputs(), dys, strict=True))
         for k in reversed(range(len(self.nodes))):
             node, dy = self.nodes[k], diffs.pop(k, None)
             if dy is not None and node.name in kept:
@@ -307,8 +318,8 @@ class Net:
 
     def to(self, target: str | Namespace) -> Net:
         """Move all parameters to a backend, "numpy" or "cupy". Returns the net."""
+        self._drop_caches()
         for node in self.nodes:
-            node.layer.drop_cache()
             node.layer.to(target)
         return self
 
@@ -383,6 +394,24 @@ class Net:
                     return f"{text}; no crop aligns them: {error}"
                 text += f"; Crop(like={names[small]}) after {name} would align them, at offset {offset}"
         return text
+
+    def _drop_caches(self) -> None:
+        self._made = None
+        for node in self.nodes:
+            node.layer.drop_cache()
+
+    def _check_gradients(self, dys: Collection[Array]) -> None:
+        if len(dys) != len(self.outputs):
+            raise ShapeError(
+                f"backward: expected {len(self.outputs)} gradients, for {', '.join(self.outputs)}; got {len(dys)}"
+            )
+        if self._made is None:
+            raise MinifcnError(
+                "backward without a forward pass before it: each complete forward pass fills the caches that one "
+                "backward pass empties, and none are kept under net.inference()"
+            )
+        for name, dy, (shape, dtype) in zip(self.outputs, dys, self._made, strict=True):
+            check_gradient(f"backward: {name}", dy, shape, dtype)
 
     def _run(self, node: Node, xs: tuple[Array, ...]) -> Array:
         try:

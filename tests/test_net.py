@@ -85,8 +85,55 @@ def test_inference_keeps_nothing(batch):
         del step
     assert [ref() is None for ref in refs] == [True] * (len(refs) - 1) + [False]
     assert final is refs[-1]()
-    with pytest.raises(MinifcnError, match=r"fuse: Add: backward without a forward pass"):
+    with pytest.raises(MinifcnError, match=r"backward without a forward pass"):
         net.backward(np.ones_like(final))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda y: y[:, :, 1:], r"fuse: expected dy of \(2, 4, 7, 9\) float32, got \(2, 4, 6, 9\)"),
+        (lambda y: y.astype(np.float64), "float64"),
+    ],
+)
+def test_a_wrong_dy_leaves_the_forward_pass_to_be_used(batch, wrong, message):
+    net, other = skip_net(), skip_net()
+    dy = np.ones_like(net.forward(batch))
+    with pytest.raises(ShapeError, match=message):
+        net.backward(wrong(dy))
+    with pytest.raises(ShapeError, match="expected 1 gradients, for fuse; got 2"):
+        net.backward(dy, dy)
+    net.backward(dy)
+    other.forward(batch)
+    other.backward(dy)
+    for key, param in net.params.items():
+        assert param.grad.tobytes() == other.params[key].grad.tobytes()
+
+
+def test_a_pass_that_was_left_halfway_cannot_be_followed_by_backward(batch):
+    """Its caches and those of the pass before would be mixed, and the gradients wrong."""
+    net, other = skip_net(), skip_net()
+    dy = np.ones_like(net.forward(batch))
+    for step in net.steps(2 * batch):
+        if step.name == "pool":
+            break
+    with pytest.raises(MinifcnError, match="each complete forward pass"):
+        net.backward(dy)
+    for step in net.steps(batch):
+        if step.name == "fuse":
+            break  # the last layer: complete, although the loop was left
+    for step in net.back_steps(dy):
+        if step.name == "up":
+            break
+    with pytest.raises(MinifcnError, match="each complete forward pass"):
+        net.backward(dy)
+
+    for each in (net, other):
+        each.zero_grads()
+        each.forward(batch)
+        each.backward(dy)
+    for key, param in net.params.items():
+        assert param.grad.tobytes() == other.params[key].grad.tobytes()
 
 
 def test_input_gradient_only_on_request(batch):
