@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 
 from minifcn import __version__
-from minifcn.command import did_you_mean, reports_errors
-from minifcn.errors import ConfigError
+from minifcn.command import reports_errors
+from minifcn.errors import ConfigError, did_you_mean
 
 #: Command -> (its module, what it does).
 COMMANDS = {

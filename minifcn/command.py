@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from minifcn.errors import ConfigError, MinifcnError
+from minifcn.errors import ConfigError, MinifcnError, did_you_mean
 
 Main = Callable[[Sequence[str] | None], int]
 
@@ -48,13 +47,6 @@ def reports_errors(main: Callable[..., int]) -> Callable[..., int]:
     return guarded
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ "; did you mean 'lr'?" for a slip, or what there is to choose from."""
-    known = list(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
-
-
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are ConfigErrors, with a suggestion for a mistyped flag. No abbreviations:
     a flag that is added later must not change what an old command line means."""
@@ -64,13 +56,14 @@ class Parser(argparse.ArgumentParser):
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*args, **kwargs)
 
-    def parse_args(self, args=None, namespace=None):  # type: ignore[override]
-        parsed, rest = self.parse_known_args(args, namespace)
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[override]
+        """As in argparse, but nothing may be left over; a subcommand's parser sees to that before its parent does."""
+        parsed, rest = super().parse_known_args(args, namespace)
         if rest:
             flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
             hint = did_you_mean(rest[0].partition("=")[0], flags) if rest[0].startswith("-") else ""
             self.error(f"unknown argument {rest[0]!r}{hint}")
-        return parsed
+        return parsed, rest
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{self.prog}: {message} (--help explains every flag)")

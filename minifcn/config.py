@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from minifcn import recipes
-from minifcn.command import did_you_mean
-from minifcn.errors import ConfigError
+from minifcn.errors import ConfigError, did_you_mean
 
 if sys.version_info >= (3, 11):
     import tomllib

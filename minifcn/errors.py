@@ -4,6 +4,11 @@ The text of each says where it happened, what was expected, what came, and what 
 `MinifcnError`, print its text and exit with status 2; anything else that escapes is a bug of ours.
 """
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class MinifcnError(Exception):
     """Base of all errors that minifcn raises on purpose."""
@@ -31,3 +36,10 @@ class CheckpointError(MinifcnError):
 
 class ConfigError(MinifcnError):
     """A setting that is unknown, of the wrong type, or out of range."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """How an error about an unknown word goes on: "; did you mean 'lr'?" for a slip, else what there is."""
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known) or 'none'}"

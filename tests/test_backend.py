@@ -146,7 +146,7 @@ def test_the_stand_in_has_only_what_cupy_has():
 
 
 def test_cupy_has_all_that_the_stand_in_has():
-    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    cupy = pytest.importorskip("cupy", reason="no GPU: CuPy is not installed")
     assert [name for name in fakegpu.FUNCTIONS if not hasattr(cupy, name)] == []
 
 

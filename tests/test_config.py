@@ -59,7 +59,7 @@ def test_every_setting_has_a_flag_that_is_read_in_its_type():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"zzz": 1}, "file: unknown setting 'zzz'; known: recipe, net, "),
+        ({"zzz": 1}, "file: unknown setting 'zzz'; there are recipe, net, "),
         ({"batchsize": 1}, "did you mean 'batch_size'"),
         ({"lr": "0.1"}, "file: lr expects a number, got '0.1'"),
         ({"lr": 0}, "lr expects a number above 0, got 0"),

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minifcn.data.pairs import PairDataset, did_you_mean, need_folder, pair_up, pictures_in, read_list
+from minifcn.data.pairs import PairDataset, need_folder, pair_up, pictures_in, read_list
 from minifcn.data.pictures import make_palette
-from minifcn.errors import DataError
+from minifcn.errors import DataError, did_you_mean
 
 CLASSES = [
     "Sky",
@@ -49,10 +49,7 @@ def open_camvid(folder: Path, split: str) -> PairDataset:
     need_folder(folder, "expected CamVid's folder, with train/, trainannot/ and train.txt in it")
     known = sorted(path.name.removesuffix("annot") for path in folder.glob("*annot"))
     if split not in known:
-        raise DataError(
-            f"{folder}: no split {split!r} ({split}/ and {split}annot/); there are "
-            f"{', '.join(known) or 'none'}{did_you_mean(split, known)}"
-        )
+        raise DataError(f"{folder}: no split {split!r} ({split}/ and {split}annot/){did_you_mean(split, known)}")
     images = need_folder(folder / split, "CamVid keeps the pictures of the split there")
     labels = folder / f"{split}annot"
     listed = folder / f"{split}.txt"

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from minifcn.data.pairs import PairDataset, did_you_mean, need_folder, pair_up, pictures_in, read_list, read_text
+from minifcn.data.pairs import PairDataset, need_folder, pair_up, pictures_in, read_list, read_text
 from minifcn.data.pictures import IGNORE, VOC_PALETTE, make_palette
-from minifcn.errors import DataError
+from minifcn.errors import DataError, did_you_mean
 
 VAL_SHARE = 0.2
 _LINE = re.compile(r"(?P<name>.+?)(?:[\s:,]+(?P<r>\d+)[\s,]+(?P<g>\d+)[\s,]+(?P<b>\d+))?")
@@ -78,9 +78,7 @@ def open_folder(folder: Path, split: str) -> PairDataset:
     if any((folder / f"{name}.txt").is_file() for name in ("train", "val")):
         known = sorted(path.stem for path in folder.glob("*.txt") if path.stem != "classes")
         if split not in known:
-            raise DataError(
-                f"{folder}: no {split}.txt; there are the splits {', '.join(known)}{did_you_mean(split, known)}"
-            )
+            raise DataError(f"{folder}: no split {split!r} ({split}.txt){did_you_mean(split, known)}")
         stems = read_list(folder / f"{split}.txt")
     else:
         if split not in ("train", "val"):

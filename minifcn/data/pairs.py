@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,12 +83,6 @@ class PairDataset:
 def size_text(array: NDArray) -> str:
     """Width x height, as picture programs write it."""
     return f"{array.shape[1]}x{array.shape[0]}"
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """ ", did you mean 'x'?" or nothing, for the end of an error."""
-    close = difflib.get_close_matches(word, list(known), n=1)
-    return f", did you mean {close[0]!r}?" if close else ""
 
 
 def need_folder(path: Path, hint: str) -> Path:

@@ -22,9 +22,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from minifcn.data.dataset import Sample, check_index
-from minifcn.data.pairs import did_you_mean
 from minifcn.data.pictures import IGNORE, VOC_PALETTE
-from minifcn.errors import DataError
+from minifcn.errors import DataError, did_you_mean
 
 Field: TypeAlias = NDArray[np.floating]  # a value for each pixel of a patch, (h, w), float32
 
@@ -204,12 +203,10 @@ OPTIONS = {"size": "96", "train": "2048", "val": "64", "seed": "0", "tint": "0.5
 def open_shapes(options: str, split: str) -> Shapes:
     """`shapes:SIZE` or `shapes:key=value,...`; SIZE is 96, or 128x96 for width x height."""
     if split not in SPLITS:
-        raise DataError(f"shapes: no split {split!r}; there are {', '.join(SPLITS)}{did_you_mean(split, SPLITS)}")
+        raise DataError(f"shapes: no split {split!r}{did_you_mean(split, SPLITS)}")
     given = dict(word.partition("=")[::2] if "=" in word else ("size", word) for word in options.split(",") if word)
     for key in given.keys() - OPTIONS.keys():
-        raise DataError(
-            f"shapes:{options}: unknown option {key!r}; there are {', '.join(OPTIONS)}{did_you_mean(key, OPTIONS)}"
-        )
+        raise DataError(f"shapes:{options}: unknown option {key!r}{did_you_mean(key, OPTIONS)}")
     values = OPTIONS | given
     try:
         width, _, height = values["size"].partition("x")

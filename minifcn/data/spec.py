@@ -8,10 +8,10 @@ from pathlib import Path
 from minifcn.data.camvid import open_camvid
 from minifcn.data.dataset import Dataset
 from minifcn.data.folder import open_folder
-from minifcn.data.pairs import PairDataset, did_you_mean
+from minifcn.data.pairs import PairDataset
 from minifcn.data.shapes import open_shapes
 from minifcn.data.voc import open_voc
-from minifcn.errors import DataError
+from minifcn.errors import DataError, did_you_mean
 
 #: The sets of files, and how each is opened.
 FILES: dict[str, Callable[[Path, str], PairDataset]] = {"voc": open_voc, "camvid": open_camvid, "folder": open_folder}
@@ -24,10 +24,8 @@ def open_dataset(spec: str, split: str) -> Dataset:
     if kind == "shapes":
         return open_shapes(rest, split)
     if kind not in FILES:
-        hint = did_you_mean(kind, [*FILES, "shapes"])
-        if not hint and Path(spec).is_dir():
-            hint = f", did you mean 'folder:{spec}'?"
-        raise DataError(f"data set {spec!r}: unknown{hint or ';'} expected {HELP}")
+        hint = f"; did you mean 'folder:{spec}'?" if Path(spec).is_dir() else did_you_mean(kind, ["shapes", *FILES])
+        raise DataError(f"data set {spec!r}: unknown kind {kind!r}{hint} (a data set is {HELP})")
     if not rest:
         raise DataError(f"data set {spec!r}: the folder is missing; write {kind}:DIR")
     return FILES[kind](Path(rest).expanduser(), split)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minifcn.data.pairs import PairDataset, did_you_mean, need_folder, pair_up, read_list
+from minifcn.data.pairs import PairDataset, need_folder, pair_up, read_list
 from minifcn.data.pictures import VOC_PALETTE
-from minifcn.errors import DataError
+from minifcn.errors import DataError, did_you_mean
 
 CLASSES = [
     "background",
@@ -60,9 +60,7 @@ def open_voc(folder: Path, split: str) -> PairDataset:
     lists = need_folder(root / "ImageSets" / "Segmentation", "VOC keeps its segmentation splits there")
     known = sorted(path.stem for path in lists.glob("*.txt"))
     if split not in known:
-        raise DataError(
-            f"{lists}: no split {split!r}; there are {', '.join(known) or 'none'}{did_you_mean(split, known)}"
-        )
+        raise DataError(f"{lists}: no split {split!r}{did_you_mean(split, known)}")
     images = need_folder(root / "JPEGImages", "VOC keeps its pictures there")
     labels = need_folder(root / "SegmentationClass", "VOC keeps its label maps there")
     pairs = pair_up(read_list(lists / f"{split}.txt"), images, labels)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from minifcn import backend
 from minifcn.backend import Namespace
-from minifcn.command import Parser, did_you_mean, reports_errors
-from minifcn.errors import ConfigError
+from minifcn.command import Parser, reports_errors
+from minifcn.errors import ConfigError, did_you_mean
 from minifcn.gradcheck.mutants import MUTANTS
 from minifcn.gradcheck.report import header, line
 from minifcn.gradcheck.subjects import LAYERS, NETS, OPS, SUBJECTS

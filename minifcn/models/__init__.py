@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
-
 import numpy as np
 
-from minifcn.errors import ShapeError
+from minifcn.errors import ShapeError, did_you_mean
 from minifcn.models import fcn, vgg
 from minifcn.models.presets import PRESETS, Preset
 from minifcn.net import Net
@@ -34,9 +32,9 @@ def build(
     ShapeError for an unknown name or preset, or an impossible padding.
     """
     if name not in NAMES:
-        raise ShapeError(_unknown("net", name, NAMES))
+        raise ShapeError(f"unknown net {name!r}{did_you_mean(name, NAMES)}")
     if preset not in PRESETS:
-        raise ShapeError(_unknown("preset", preset, tuple(PRESETS)))
+        raise ShapeError(f"unknown preset {preset!r}{did_you_mean(preset, PRESETS)}")
     if num_classes < 1:
         raise ShapeError(f"{name}: expected at least 1 class, got {num_classes}")
     widths = PRESETS[preset]
@@ -54,12 +52,3 @@ def build(
     fcn.fcn(net, name, num_classes, widths, padding, rng)
     net.spec = {"name": name, "num_classes": num_classes, "preset": preset, "input_padding": padding}
     return net
-
-
-def _unknown(what: str, name: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(name, known, 1, cutoff=0.5)
-    return (
-        f"unknown {what} {name!r}"
-        + (f"; did you mean {close[0]!r}?" if close else "")
-        + f" There are {', '.join(known)}."
-    )

@@ -110,7 +110,7 @@ def test_one_split_only(own, capsys):
     [
         (["check", "folder:/no/such"], "no such folder"),
         (["check", "shaps"], "did you mean 'shapes'"),
-        (["check", "shapes", "--splt", "val"], "--splt"),
+        (["check", "shapes", "--splt", "val"], "unknown argument '--splt'; did you mean '--split'"),
         (["check"], "SPEC"),
         ([], "check"),
     ],

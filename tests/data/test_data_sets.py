@@ -59,7 +59,7 @@ def test_folder_with_split_files(own):
     (own / "train.txt").write_text("p03\r\np01.png\r\n\r\n")
     (own / "val.txt").write_text("p02\n")
     assert [sample.name for sample in open_dataset(f"folder:{own}", "train")] == ["p03", "p01"]
-    with pytest.raises(DataError, match=r"no vall\.txt.*did you mean 'val'"):
+    with pytest.raises(DataError, match=r"no split 'vall' \(vall\.txt\); did you mean 'val'"):
         open_dataset(f"folder:{own}", "vall")
     (own / "val.txt").write_text("\n")
     with pytest.raises(DataError, match="empty"):
@@ -156,8 +156,10 @@ def test_voc_from_each_of_its_folders(kit):
 
 
 def test_voc_errors(kit):
-    with pytest.raises(DataError, match=r"there are train, trainval, val, did you mean 'train'"):
+    with pytest.raises(DataError, match=r"no split 'trian'; did you mean 'train'"):
         open_dataset(f"voc:{kit}", "trian")
+    with pytest.raises(DataError, match=r"no split 'test'; there are train, trainval, val"):
+        open_dataset(f"voc:{kit}", "test")
     shutil.copytree(kit, kit.with_name("VOC2012"))
     with pytest.raises(DataError, match=r"several years.*VOC2011, VOC2012"):
         open_dataset(f"voc:{kit.parent}", "train")
@@ -195,7 +197,7 @@ def test_real_camvid():
     [
         ("shape", "did you mean 'shapes'"),
         ("camvit:x", "did you mean 'camvid'"),
-        ("imagenet", "expected shapes"),
+        ("imagenet", "unknown kind 'imagenet'; there are shapes, voc"),
         ("voc", "write voc:DIR"),
         ("folder:/no/such", "no such folder"),
         ("camvid:/no/such", "no such folder"),
