@@ -65,10 +65,49 @@ def test_a_file_without_metadata_is_taken_if_it_fits_and_says_what_was_assumed(n
     save_file(net.state_dict(), path)
     report = weights.load(models.build(**net.spec), path)
     assert "assumed: channels BGR, which the file does not say" in str(report)
-    with pytest.raises(WeightsError, match="does not say which net it belongs to"):
-        weights.open_net(path)
     _, about = weights.open_net(path, spec=net.spec)
     assert about["channels"] == "BGR" and len(about["assumed"]) == 3
+
+
+@pytest.mark.parametrize("name", ["fcn32s", "fcn16s", "vgg16"])
+@pytest.mark.parametrize("preset", ["tiny", "small"])
+def test_names_and_shapes_tell_which_net_a_file_without_metadata_is_of(name, preset, path):
+    net = models.build(name, num_classes=5, preset=preset)
+    save_file(net.state_dict(), path)
+    found, about = weights.open_net(path)
+    assert found.spec == net.spec
+    said = "; ".join(about["assumed"])
+    assert f"net {name}" in said and f"preset {preset}" in said and "5 classes" in said
+    assert ("input padding same" in said) == (name != "vgg16")
+
+
+def test_what_the_arrays_do_not_decide_must_be_told(path):
+    """fcn8s and fcn8s-atonce differ in fixed factors that no file holds: a guess would give wrong labels."""
+    save_file(models.build("fcn8s-atonce", num_classes=5, preset="tiny").state_dict(), path)
+    with pytest.raises(WeightsError, match=r"does not say which net .* fit fcn8s and fcn8s-atonce; name it \(--net\)"):
+        weights.open_net(path)
+    net, about = weights.open_net(path, {"name": "fcn8s-atonce", "input_padding": 100})
+    assert net.spec == models.build("fcn8s-atonce", 5, "tiny", 100).spec
+    assert not any("net " in line or "padding" in line for line in about["assumed"])
+    for spec, message in (
+        ({"name": "fcn8s", "preset": "tyni"}, "did you mean 'tiny'"),
+        ({"name": "fcn8s", "num_classes": 6}, r"score_fr\.weight"),
+        ({"name": "fcn16s"}, "does not fit"),
+    ):
+        with pytest.raises(WeightsError, match=message):
+            weights.open_net(path, spec)
+    save_file({"conv1_1.weight": np.zeros((7, 3, 3, 3), np.float32), "fc6.weight": np.float32([1])}, path)
+    with pytest.raises(WeightsError, match="its arrays fit none"):
+        weights.open_net(path)
+    with pytest.raises(WeightsError, match=r"widths \[7, 0, 0, 0, 0\], 0 are of none"):
+        weights.open_net(path, {"name": "fcn32s"})
+
+
+def test_a_file_is_not_taken_for_what_it_says_it_is_not(net, path):
+    weights.save(path, net)
+    assert weights.open_net(path, {"name": "fcn16s"})[1]["assumed"] == []
+    with pytest.raises(WeightsError, match="its name is 'fcn16s', as the file says, not 'fcn32s'"):
+        weights.open_net(path, {"name": "fcn32s"})
 
 
 def test_weights_of_another_net_change_nothing(net, path):

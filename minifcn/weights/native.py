@@ -25,6 +25,7 @@ from minifcn.data.preprocess import MEAN_BGR
 from minifcn.errors import MinifcnError, WeightsError
 from minifcn.net import Net
 from minifcn.weights import tensors
+from minifcn.weights.recognition import recognise
 from minifcn.weights.report import Report
 
 FORMAT = "minifcn"
@@ -48,18 +49,21 @@ def load(net: Net, path: str | PathLike[str]) -> Report:
 def open_net(path: str | PathLike[str], spec: Mapping[str, Any] | None = None) -> tuple[Net, dict[str, Any]]:
     """(net, metadata): the net that a file describes, with its weights.
 
-    A file that does not describe its net needs `spec`, the arguments of `models.build`. Input settings that are missing
-    are in the metadata with the values assumed, and `metadata["assumed"]` lists a line for each.
+    spec: arguments of `models.build`, as far as they are known, for a file that does not describe its net; its arrays
+    tell the others. What the file does not say is in the metadata with the values assumed, and `metadata["assumed"]`
+    has a line for each. Raises WeightsError if the file cannot be used, or says something else than `spec`.
     """
     arrays, metadata = _read(path)
-    spec = metadata.get("net") or spec
-    if not isinstance(spec, dict):
-        raise WeightsError(
-            f"{path}: does not say which net it belongs to; build it (models.build) and use weights.load(net, path)"
-        )
-    net = _build(path, spec, numbers=sum(array.size for array in arrays.values()))
+    described = metadata.get("net")
+    assumed: list[str] = []
+    if not described:
+        described, assumed = recognise(path, arrays, spec or {})
+    net = _build(path, described, numbers=sum(array.size for array in arrays.values()))
+    for key, value in (spec or {}).items():
+        if net.spec.get(key) != value:
+            raise WeightsError(f"{path}: its {key} is {net.spec.get(key)!r}, as the file says, not {value!r}")
     report = _put(net, path, arrays, metadata)
-    return net, {**INPUT, **metadata, "net": net.spec, "assumed": report.assumed}
+    return net, {**INPUT, **metadata, "net": net.spec, "assumed": assumed + report.assumed}
 
 
 def _read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -80,7 +84,7 @@ def _build(path: str | PathLike[str], spec: Mapping[str, Any], numbers: int) -> 
             raise WeightsError("unknown settings, or more classes than the file has numbers")
         return models.build(**spec)
     except (MinifcnError, TypeError, ValueError, AttributeError) as error:
-        raise WeightsError(f"{path}: describes a net that cannot be built, {spec}: {error}") from error
+        raise WeightsError(f"{path}: there is no net of {spec}: {error}") from error
 
 
 def _put(net: Net, path: str | PathLike[str], arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Report:
