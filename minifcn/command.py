@@ -7,7 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from minifcn.errors import ConfigError, MinifcnError, did_you_mean
 
@@ -67,3 +67,40 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{self.prog}: {message} (--help explains every flag)")
+
+
+def add_device_flags(parser: argparse.ArgumentParser) -> None:
+    """--device and --threads, for commands that run a net."""
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (default: cpu)")
+    parser.add_argument("--threads", type=positive, default=0, metavar="N", help="CPU threads (default: one a core)")
+
+
+def add_net_flags(parser: argparse.ArgumentParser) -> None:
+    """--net, --preset, --classes and --input-padding, for commands that read weights."""
+    group = parser.add_argument_group(
+        "for weights that do not say what net they are of, and whose names and shapes do not tell"
+    )
+    group.add_argument("--net", dest="name", metavar="NAME", help="fcn32s, fcn16s, fcn8s or fcn8s-atonce")
+    group.add_argument("--preset", metavar="NAME", help="the layers' widths: vgg16, small or tiny")
+    group.add_argument("--classes", dest="num_classes", type=positive, metavar="N", help="number of classes")
+    group.add_argument("--input-padding", type=padding, metavar="N", help="100, 'same', ... (default: the preset's)")
+
+
+def net_given(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What `add_net_flags`'s flags said, as arguments of `models.build`."""
+    names = ("name", "preset", "num_classes", "input_padding")
+    return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+
+
+def positive(text: str) -> int:
+    """An integer of at least 1, for argparse."""
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def padding(text: str) -> int | str:
+    """A net's input padding, for argparse."""
+    if text != "same" and not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected 'same' or a number of pixels, such as 100, got {text!r}")
+    return text if text == "same" else int(text)

@@ -8,17 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from minifcn.command import Parser, reports_errors
-from minifcn.data import MEAN_BGR, Dataset, open_dataset
+from minifcn.command import Parser, add_device_flags, add_net_flags, net_given, positive, reports_errors
+from minifcn.data import open_dataset
 from minifcn.data.spec import HELP
-from minifcn.errors import ConfigError, DataError
+from minifcn.errors import ConfigError
 from minifcn.files import atomic_path
+from minifcn.inference import evaluate, open_fcn
 from minifcn.inspection import plots
 from minifcn.metrics import ConfusionMatrix, table
-from minifcn.net import Net
-from minifcn.predict import add_device_flags, open_fcn, positive, predict
 
 ABOUT = """\
 Compare a net's labels with the truth, pixel by pixel, over a whole data set, each picture at its own size.
@@ -42,40 +40,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Score the weights on the data set; print, and write if asked to."""
     arguments = _parser().parse_args(argv)
     dataset = open_dataset(arguments.data, arguments.split)
-    net, about = open_fcn(arguments.weights, arguments.device, arguments.threads)
-    confusion = evaluate(net, dataset, arguments.limit, progress=True, mean=about["mean"])
+    net, about = open_fcn(arguments.weights, net_given(arguments), arguments.device, arguments.threads)
+    for line in about["assumed"]:
+        print(f"{arguments.weights}: assumed {line}", file=sys.stderr)
+    confusion = evaluate(net, dataset, arguments.limit, mean=about["mean"])
+    assert confusion is not None  # nothing asks it to stop
     print(table(confusion.scores(), dataset.classes))
     if arguments.out:
         write(confusion, dataset.classes, Path(arguments.out))
         print(f"\nwritten to {arguments.out}: scores.csv, confusion.csv, confusion.png")
     return 0
-
-
-def evaluate(
-    net: Net,
-    dataset: Dataset,
-    limit: int | None = None,
-    progress: bool = True,
-    mean: Sequence[float] = MEAN_BGR,
-) -> ConfusionMatrix:
-    """The confusion matrix of a net's predictions on the first `limit` samples, each alone and at its own size.
-
-    Raises DataError if the data set is empty, or if it and the net have different numbers of classes.
-    """
-    classes = net.spec["num_classes"]
-    if classes != dataset.num_classes:
-        raise DataError(
-            f"{dataset.name}: {dataset.num_classes} classes, but the net was made for {classes}; "
-            "evaluate on the data set that it was trained on, or train it anew"
-        )
-    count = len(dataset) if limit is None else min(limit, len(dataset))
-    if count == 0:
-        raise DataError(f"{dataset.name}: no samples to evaluate on")
-    confusion = ConfusionMatrix(classes, dataset.ignore_index)
-    for i in tqdm(range(count), "evaluating", unit="picture", leave=False, disable=None if progress else True):
-        sample = dataset[i]
-        confusion.update(sample.label, predict(net, sample.image, mean))
-    return confusion
 
 
 def write(confusion: ConfusionMatrix, classes: Sequence[str], out: Path) -> None:
@@ -114,6 +88,7 @@ def _parser() -> Parser:
     parser.add_argument("--split", default="val", metavar="NAME", help="the part of the data set (default: val)")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pictures")
     parser.add_argument("--out", metavar="DIR", help="folder for scores.csv, confusion.csv and confusion.png")
+    add_net_flags(parser)
     add_device_flags(parser)
     return parser
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minifcn import models
-from minifcn.command import Parser, reports_errors
+from minifcn.command import Parser, padding, positive, reports_errors
 from minifcn.errors import ConfigError
 from minifcn.files import atomic_path
 from minifcn.inspection.answers import answers
@@ -43,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print what the net is and costs; draw it if asked to."""
     arguments = _parser().parse_args(argv)
     width, height = parse_size(arguments.size)
-    padding = _padding(arguments.input_padding)
-    net = models.build(arguments.net, arguments.classes, arguments.preset, padding)
+    net = models.build(arguments.net, arguments.classes, arguments.preset, arguments.input_padding)
     shape = (1, 3, height, width)
     at = f", input padding {net.spec['input_padding']}" if "input_padding" in net.spec else ""
     about = f"{arguments.net}, {arguments.preset}, {arguments.classes} classes{at}"
@@ -69,14 +68,6 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(parts[0]), int(parts[1])
 
 
-def _padding(text: str | None) -> int | str | None:
-    if text is None or text == "same":
-        return text
-    if not (text.isascii() and text.isdigit()):
-        raise ConfigError(f"--input-padding {text}: expected 'same' or a number of pixels, such as 100")
-    return int(text)
-
-
 def _parser() -> Parser:
     parser = Parser(prog="python -m minifcn.explain", description=ABOUT, epilog=EXAMPLES)
     parser.add_argument("net", metavar="NET", help=", ".join(models.NAMES))
@@ -84,9 +75,12 @@ def _parser() -> Parser:
     presets = ", ".join(models.PRESETS)
     parser.add_argument("--preset", default="vgg16", metavar="NAME", help=f"layer widths: {presets} (default: vgg16)")
     parser.add_argument(
-        "--input-padding", metavar="N", help="pixels around the picture, at least 81, or 'same' (default: the preset's)"
+        "--input-padding",
+        type=padding,
+        metavar="N",
+        help="pixels around the picture, at least 81, or 'same' (default: the preset's)",
     )
-    parser.add_argument("--classes", type=int, default=21, metavar="N", help="number of classes (default: 21)")
+    parser.add_argument("--classes", type=positive, default=21, metavar="N", help="number of classes (default: 21)")
     parser.add_argument("--svg", metavar="FILE", help="also draw the net's graph as an SVG picture")
     return parser
 

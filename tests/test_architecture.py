@@ -26,8 +26,7 @@ FLOORS = (
     {"models"},
     # Rooms above the engine may use one another; `test_rooms_do_not_import_each_other_in_circles` keeps them apart.
     {"weights", "data", "optim", "recipes", "metrics", "checkpoint", "config", "command", "inspection", "gradcheck"},
-    {"predict"},  # a command, but first of all the function that training and evaluation call
-    {"training"},
+    {"inference", "training"},
 )
 
 #: Rooms of the engine: what nothing above may leak into.

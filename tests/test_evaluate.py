@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from colournet import CLASSES, COLOURS, colournet, picture, save_fcn
 from PIL import Image
+from safetensors.numpy import save_file
 
-from minifcn import evaluate, metrics
+from minifcn import evaluate, inference, metrics, models
 from minifcn.data import Sample
 from minifcn.data.shapes import open_shapes
 from minifcn.errors import DataError
@@ -32,22 +33,45 @@ class Pictures:
 
 def test_counts_every_picture_at_its_own_size():
     dataset = Pictures(([[0, 1, 2]], [[0, 1, 1]]), ([[2], [2]], [[2], [255]]))
-    confusion = evaluate.evaluate(colournet(), dataset, progress=False)
+    confusion = inference.evaluate(colournet(), dataset, progress=False)
     # truth 0: red, right. truth 1: once green, once blue. truth 2: blue, right. The ignored pixel is in no cell.
     np.testing.assert_array_equal(confusion.matrix, [[1, 0, 0], [0, 1, 1], [0, 0, 1]])
 
 
 def test_limit_takes_the_first_pictures():
     dataset = Pictures(([[0]], [[0]]), ([[1]], [[1]]), ([[2]], [[2]]))
-    confusion = evaluate.evaluate(colournet(), dataset, limit=2, progress=False)
+    confusion = inference.evaluate(colournet(), dataset, limit=2, progress=False)
     np.testing.assert_array_equal(np.diag(confusion.matrix), [1, 1, 0])
-    assert evaluate.evaluate(colournet(), dataset, limit=9, progress=False).matrix.sum() == 3
+    assert inference.evaluate(colournet(), dataset, limit=9, progress=False).matrix.sum() == 3
+
+
+def test_stops_when_told_to():
+    asked = []
+    dataset = Pictures(([[0]], [[0]]), ([[1]], [[1]]), ([[2]], [[2]]))
+    stop = lambda: len(asked) > 1 or asked.append(1)  # noqa: E731 (true when asked for the third time)
+    assert inference.evaluate(colournet(), dataset, progress=False, stop=stop) is None
+    assert len(asked) == 2
+
+
+def test_the_command_takes_bare_arrays_and_says_what_it_assumed(tmp_path, capsys):
+    path = str(tmp_path / "bare.safetensors")
+    save_file(models.build("fcn8s", 7, "tiny").state_dict(), path)
+    assert evaluate.main([path, "--data", "shapes:size=40,val=1"]) == 2
+    assert "fit fcn8s and fcn8s-atonce; name it (--net)" in capsys.readouterr().err
+    assert evaluate.main([path, "--data", "shapes:size=40,val=1", "--net", "fcn8s"]) == 0
+    told = capsys.readouterr()
+    assert "mean IU" in told.out
+    assert f"{path}: assumed preset tiny, from the arrays' shapes" in told.err
+    assert "assumed channels BGR, which the file does not say" in told.err
+    flags = ["--net", "fcn8s", "--preset", "tiny", "--classes", "7", "--input-padding", "100"]
+    assert evaluate.main([path, "--data", "shapes:size=40,val=1", *flags]) == 0
+    assert "preset" not in capsys.readouterr().err
 
 
 def test_leaves_the_net_as_it_was():
     net = colournet()
     before = net.state_dict()
-    evaluate.evaluate(net, Pictures(([[0]], [[0]])), progress=False)
+    inference.evaluate(net, Pictures(([[0]], [[0]])), progress=False)
     assert net.training
     for key, value in net.state_dict().items():
         np.testing.assert_array_equal(value, before[key])
@@ -55,11 +79,11 @@ def test_leaves_the_net_as_it_was():
 
 def test_refuses_an_empty_set_and_other_classes():
     with pytest.raises(DataError, match="no samples"):
-        evaluate.evaluate(colournet(), Pictures(), progress=False)
+        inference.evaluate(colournet(), Pictures(), progress=False)
     net = colournet()
     net.spec["num_classes"] = 21
     with pytest.raises(DataError, match="3 classes, but the net was made for 21"):
-        evaluate.evaluate(net, Pictures(([[0]], [[0]])), progress=False)
+        inference.evaluate(net, Pictures(([[0]], [[0]])), progress=False)
 
 
 def test_the_command_prints_and_writes_the_same_scores(tmp_path, capsys):

@@ -7,7 +7,7 @@ import pytest
 from colournet import CLASSES, COLOURS, colournet, picture, save_fcn
 from PIL import Image
 
-from minifcn import backend, predict
+from minifcn import backend, inference, predict
 from minifcn.data import VOC_PALETTE, read_label
 from minifcn.errors import ConfigError, DataError, WeightsError
 
@@ -33,14 +33,14 @@ def pictures(tmp_path):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (37, 1), (20, 33)])
 def test_predicts_the_class_of_each_pixel(shape, rng):
     label = rng.integers(0, 3, shape)
-    predicted = predict.predict(colournet(), picture(label))
+    predicted = inference.predict(colournet(), picture(label))
     assert predicted.dtype == np.uint8
     np.testing.assert_array_equal(predicted, label)
 
 
 def test_predicts_where_the_weights_are(xp, rng):
     label = rng.integers(0, 3, (6, 9))
-    predicted = predict.predict(colournet().to(xp), picture(label))
+    predicted = inference.predict(colournet().to(xp), picture(label))
     assert isinstance(predicted, np.ndarray)
     np.testing.assert_array_equal(predicted, label)
 
@@ -48,20 +48,20 @@ def test_predicts_where_the_weights_are(xp, rng):
 def test_the_mean_is_the_weights_own():
     net, grey = colournet(), np.full((2, 2, 3), 100, np.uint8)
     net.params["score.bias"].data[:] = 0
-    assert (predict.predict(net, grey, mean=(100, 100, 90)) == 0).all()  # red is left with 10, the others with 0
-    assert (predict.predict(net, grey, mean=(90, 100, 100)) == 2).all()
+    assert (inference.predict(net, grey, mean=(100, 100, 90)) == 0).all()  # red is left with 10, the others with 0
+    assert (inference.predict(net, grey, mean=(90, 100, 100)) == 2).all()
 
 
 def test_max_side_computes_small_and_answers_large(monkeypatch):
     label = np.zeros((100, 200), int)
     label[:, 100:] = 2
     shapes = []
-    monkeypatch.setattr(predict, "_check_memory", lambda net, *shape, available=0: shapes.append(shape[:2]))
-    predicted = predict.predict(colournet(), picture(label), max_side=50)
+    monkeypatch.setattr(inference, "_check_memory", lambda net, *shape, available=0: shapes.append(shape[:2]))
+    predicted = inference.predict(colournet(), picture(label), max_side=50)
     assert shapes == [(25, 50)]
     assert predicted.shape == (100, 200)
     assert (predicted != label).mean() < 0.05
-    predict.predict(colournet(), picture(label), max_side=200)
+    inference.predict(colournet(), picture(label), max_side=200)
     assert shapes[-1] == (100, 200)
 
 
@@ -72,18 +72,18 @@ def test_refuses_a_picture_beyond_memory_before_computing(monkeypatch):
         patch.setattr(net, "forward", lambda x: pytest.fail("computed"))
         # 3 + 3 channels of 100 x 400 in float32 are 937.5 KiB, and the convolution's workspace comes on top
         with pytest.raises(DataError, match=r"400x100 pixels need .* 97.7 KiB are free; .*--max-side \d+") as error:
-            predict.predict(net, image)
+            inference.predict(net, image)
     advised = int(str(error.value).split()[-1])
     assert advised > 50
-    assert predict.predict(net, image, max_side=advised).shape == (100, 400)
+    assert inference.predict(net, image, max_side=advised).shape == (100, 400)
     with pytest.raises(DataError, match="are free"):
-        predict.predict(net, image, max_side=advised + 1)
+        inference.predict(net, image, max_side=advised + 1)
 
 
 def test_no_advice_where_nothing_would_fit(monkeypatch):
     monkeypatch.setattr(backend, "memory", lambda xp: {"available": 0})
     with pytest.raises(DataError, match="end other programs"):
-        predict.predict(colournet(), np.zeros((9, 9, 3), np.uint8))
+        inference.predict(colournet(), np.zeros((9, 9, 3), np.uint8))
 
 
 def test_writes_labels_and_overlays(weights, pictures, tmp_path, capsys):
@@ -171,7 +171,7 @@ def test_classes_and_colours_come_from_the_weights():
 def test_refuses_weights_that_cannot_label_pictures(made, message, tmp_path):
     path = save_fcn(tmp_path / "weights.safetensors", **made)
     with pytest.raises(WeightsError, match=message):
-        predict.open_fcn(path)
+        inference.open_fcn(path)
 
 
 @pytest.mark.parametrize("flags", [["--threads", "0"], ["--max-side", "x"], ["--oot", "x"], ["--device", "tpu"]])

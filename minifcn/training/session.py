@@ -12,12 +12,12 @@ from minifcn import checkpoint, data, weights
 from minifcn.backend import Array
 from minifcn.config import TrainConfig
 from minifcn.data.dataset import Dataset
+from minifcn.inference import evaluate, predict
 from minifcn.inspection import plots
 from minifcn.metrics import Scores, table
 from minifcn.net import Net
 from minifcn.optim import MomentumSGD
 from minifcn.training import checks
-from minifcn.training.evaluation import evaluate, sample_rows
 from minifcn.training.folder import Log, RunFolder
 from minifcn.training.objective import Objective
 from minifcn.training.progress import Progress
@@ -73,7 +73,7 @@ class Session:
     def complete(self, progress: Progress, stop: Callable[[], bool]) -> None:
         """What is still to be done after the current step: also at a resume, when Ctrl-C had cut it short."""
         if not self._evaluated and not stop():
-            confusion = evaluate(self.net, self.val, stop)
+            confusion = evaluate(self.net, self.val, progress=False, stop=stop)
             if confusion is not None:
                 self._evaluated, self._scores = True, confusion.scores()
                 self.log.score(self._scores)
@@ -92,8 +92,7 @@ class Session:
         colours = palette[: len(classes)].tolist()
         weights.save(self.folder.weights, self.net, {"classes": classes, "palette": colours, "source": "minifcn train"})
         plots.curves(self.log.rows, self.folder.curves)
-        rows = sample_rows(self.net, self.val)
-        plots.samples(rows, classes, palette, self.folder.samples, self.val.ignore_index)
+        plots.samples(self._sample_rows(), classes, palette, self.folder.samples, self.val.ignore_index)
         print(f"\n{self.val.name}, {len(self.val)} pictures, after {self.step} steps in {self._elapsed():.0f} s\n")
         assert self._scores is not None  # the last step is always evaluated
         print(table(self._scores, classes))
@@ -128,6 +127,12 @@ class Session:
         self._saved = self.step, self._evaluated
         if 0 < self.step < self.config.iterations:
             plots.curves(self.log.rows, self.folder.curves)
+
+    def _sample_rows(self, count: int = 4) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
+        """(name, picture, truth, prediction) of samples spread over the validation set, for `plots.samples`."""
+        size = len(self.val)
+        chosen = [self.val[i * size // min(count, size)] for i in range(min(count, size))]
+        return [(sample.name, sample.image, sample.label, predict(self.net, sample.image)) for sample in chosen]
 
     def _evaluation_due(self) -> bool:
         every = self.config.eval_every

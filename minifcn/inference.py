@@ -1,0 +1,121 @@
+"""A trained net at work: weights opened, the pixels of a picture labelled, a data set scored.
+
+Nothing is kept for a backward pass, nothing drops, and each picture is taken alone and at its own size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from minifcn import backend, parallel, weights
+from minifcn.data import MEAN_BGR, Dataset, to_blob
+from minifcn.errors import DataError, ShapeError, WeightsError
+from minifcn.inspection.summary import size
+from minifcn.metrics import ConfusionMatrix
+from minifcn.models.fcn import STRIDES
+from minifcn.net import Net
+
+
+def open_fcn(
+    path: str, spec: Mapping[str, Any] | None = None, device: str = "cpu", threads: int = 0
+) -> tuple[Net, dict[str, Any]]:
+    """(net, metadata) of a weight file on a device, with the CPU's threads set (0: one for each core).
+
+    spec: arguments of `models.build` for a file that does not say what it is of, see `weights.open_net`. Raises
+    WeightsError for weights of a net that does not label pixels, or that wants another input than minifcn's.
+    """
+    if threads:
+        parallel.set_threads(threads)
+    xp = backend.for_device(device)
+    net, about = weights.open_net(path, spec)
+    if net.spec["name"] not in STRIDES:
+        raise WeightsError(f"{path}: holds {net.spec['name']}, a classifier; expected one of {', '.join(STRIDES)}")
+    if about["channels"] != "BGR" or about["scale"] != 1:
+        raise WeightsError(
+            f"{path}: made for {about['channels']} pictures times {about['scale']}; expected BGR and 1, "
+            "which minifcn.convert makes of it"
+        )
+    return net.to(xp), about
+
+
+def predict(net: Net, image: np.ndarray, mean: Sequence[float] = MEAN_BGR, max_side: int | None = None) -> np.ndarray:
+    """The class of each pixel, uint8 (H, W), of a picture uint8 RGB (H, W, 3); computed where the net's weights are.
+
+    A picture longer than `max_side` is made smaller first, and its labels are enlarged again, without smoothing.
+    Raises DataError before anything is computed if the memory that is free will not do.
+    """
+    height, width = image.shape[:2]
+    if max_side is not None and max(height, width) > max_side:
+        smaller = _scaled(height, width, max_side)[::-1]
+        shrunk = np.asarray(Image.fromarray(image).resize(smaller, Image.Resampling.LANCZOS))
+        label = Image.fromarray(predict(net, shrunk, mean))
+        return np.asarray(label.resize((width, height), Image.Resampling.NEAREST))
+    xp = backend.xp_of(*(param.data for param in net.params.values()))
+    _check_memory(net, height, width, backend.memory(xp)["available"])
+    x = backend.to(to_blob(image, mean)[None], xp)  # (1, 3, H, W)
+    with net.inference():
+        scores = net.forward(x)  # (1, C, H, W)
+    return backend.to_numpy(scores[0].argmax(axis=0).astype(np.uint8))  # type: ignore[index]
+
+
+def evaluate(
+    net: Net,
+    dataset: Dataset,
+    limit: int | None = None,
+    progress: bool = True,
+    mean: Sequence[float] = MEAN_BGR,
+    stop: Callable[[], bool] = lambda: False,
+) -> ConfusionMatrix | None:
+    """The confusion matrix of a net's predictions on the first `limit` samples; None if `stop()` became true meanwhile.
+
+    Raises DataError if the data set is empty, or if it and the net have different numbers of classes.
+    """
+    classes = net.spec["num_classes"]
+    if classes != dataset.num_classes:
+        raise DataError(
+            f"{dataset.name}: {dataset.num_classes} classes, but the net was made for {classes}; "
+            "evaluate on the data set that it was trained on, or train it anew"
+        )
+    count = len(dataset) if limit is None else min(limit, len(dataset))
+    if count == 0:
+        raise DataError(f"{dataset.name}: no samples to evaluate on")
+    confusion = ConfusionMatrix(classes, dataset.ignore_index)
+    for i in tqdm(range(count), "evaluating", unit="picture", leave=False, disable=None if progress else True):
+        if stop():
+            return None
+        sample = dataset[i]
+        confusion.update(sample.label, predict(net, sample.image, mean))
+    return confusion
+
+
+def _check_memory(net: Net, height: int, width: int, available: int) -> None:
+    needed = _activations(net, height, width)
+    if needed <= available:
+        return
+    fits, too_large = 0, max(height, width)
+    while too_large - fits > 1:
+        side = (fits + too_large) // 2
+        try:
+            enough = _activations(net, *_scaled(height, width, side)) <= available
+        except ShapeError:  # too small for the net's padding
+            enough = False
+        fits, too_large = (side, too_large) if enough else (fits, side)
+    advice = f"predict it smaller, with --max-side {fits}" if fits else "end other programs"
+    raise DataError(f"{width}x{height} pixels need {size(needed)} of memory, {size(available)} are free; {advice}")
+
+
+def _activations(net: Net, height: int, width: int) -> int:
+    """Bytes that a prediction takes beside the weights, which are there already."""
+    plan = net.plan((1, 3, height, width))
+    return plan.inference_bytes - 4 * (plan.parameters + plan.fixed)
+
+
+def _scaled(height: int, width: int, longer: int) -> tuple[int, int]:
+    """(height, width) of a picture whose longer side becomes `longer`."""
+    factor = longer / max(height, width)
+    return max(1, round(height * factor)), max(1, round(width * factor))
