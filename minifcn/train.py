@@ -18,6 +18,7 @@ from minifcn import config as configuration
 from minifcn.command import Parser, reports_errors
 from minifcn.config import TrainConfig
 from minifcn.errors import CheckpointError, ConfigError
+from minifcn.files import sha256
 from minifcn.net import Net
 from minifcn.optim import MomentumSGD, clip_gradients
 from minifcn.training import checks, dry_run
@@ -74,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         folder = RunFolder.existing(arguments.resume) if saved else RunFolder.create(arguments.out, config)
         print(f"run folder {folder}", flush=True)
-        session = Session(config, folder, net, sgd, objective, loader, val)
+        init = {"file": Path(config.init).name, "sha256": sha256(config.init)} if config.init and not saved else None
+        session = Session(config, folder, net, sgd, objective, loader, val, init)
         if saved:
             folder.write_config(config)
             session.restore(saved)
@@ -116,7 +118,12 @@ def _parser() -> Parser:
 
 def _new(arguments: argparse.Namespace) -> TrainConfig:
     file = configuration.read_toml(Path(arguments.config)) if arguments.config else {}
-    return configuration.resolve(file, configuration.flags_given(arguments), where=arguments.config)
+    config = configuration.resolve(file, configuration.flags_given(arguments), where=arguments.config)
+    if config.net not in models.NAMES and config.net == recipes.settings(config.recipe)["net"]:
+        raise ConfigError(
+            f"recipe {config.recipe} trains {config.net}, a net that minifcn does not build yet; choose another recipe"
+        )
+    return config
 
 
 def _resumed(arguments: argparse.Namespace) -> tuple[TrainConfig, checkpoint.Checkpoint]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import re
 import signal
@@ -241,6 +242,24 @@ def test_init_takes_the_weights_of_a_file(whole, tmp_path, capsys):
     before, _ = weights.open_net(path)
     after, _ = weights.open_net(tmp_path / "run" / "weights.safetensors")
     np.testing.assert_allclose(after.params["fc6.weight"].data, before.params["fc6.weight"].data, atol=1e-6)
+
+
+def test_the_weights_tell_which_file_they_started_from(whole, tmp_path):
+    path = tmp_path / "start.safetensors"
+    path.write_bytes((whole / "weights.safetensors").read_bytes())
+    assert train(tmp_path / "run", "--init", str(path), "--iterations", "1", "--lr", "1e-12") == 0
+    init = {"file": "start.safetensors", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    assert weights.open_net(tmp_path / "run" / "weights.safetensors")[1]["init"] == init
+    path.unlink()  # a run that goes on does not need it
+    assert main(["--resume", str(tmp_path / "run"), "--iterations", "2"]) == 0
+    assert weights.open_net(tmp_path / "run" / "weights.safetensors")[1]["init"] == init
+    assert "init" not in weights.open_net(whole / "weights.safetensors")[1]
+
+
+def test_a_recipe_for_a_net_that_is_not_built_yet_says_so(capsys):
+    message = refused(capsys, "--recipe", "alexnet2016")
+    assert "recipe alexnet2016 trains fcn-alexnet, a net that minifcn does not build yet" in message
+    assert "unknown" not in message
 
 
 def test_a_dry_run_tells_and_leaves_nothing(tmp_path, capsys, monkeypatch):

@@ -35,10 +35,12 @@ class Session:
         objective: Objective,
         loader: data.Loader,
         val: Dataset,
+        init: dict[str, str] | None = None,
     ) -> None:
         self.config, self.folder = config, folder
         self.net, self.sgd, self.objective = net, sgd, objective
         self.loader, self.val = loader, val
+        self.init = init  # file and sha256 of the weights that it began with
         self.log = Log(folder.log)
         self.step = 0
         self._evaluated = True  # whether an evaluation that the current step calls for has been made
@@ -51,6 +53,7 @@ class Session:
         """Goes on where a checkpoint was made."""
         checkpoint.restore(saved, self.net, self.sgd)
         self.step = saved.state["step"]
+        self.init = saved.state.get("init")
         # A run that was complete is evaluated once more, to be reported.
         self._evaluated = saved.state["evaluated"] and self.step < self.config.iterations
         self._saved = self.step, self._evaluated
@@ -90,7 +93,10 @@ class Session:
     def finish(self, classes: list[str], palette: np.ndarray) -> None:
         """Leaves weights and pictures in the folder and prints what was reached."""
         colours = palette[: len(classes)].tolist()
-        weights.save(self.folder.weights, self.net, {"classes": classes, "palette": colours, "source": "minifcn train"})
+        about = {"classes": classes, "palette": colours, "source": "minifcn train"}
+        if self.init:
+            about["init"] = self.init
+        weights.save(self.folder.weights, self.net, about)
         plots.curves(self.log.rows, self.folder.curves)
         plots.samples(self._sample_rows(), classes, palette, self.folder.samples, self.val.ignore_index)
         print(f"\n{self.val.name}, {len(self.val)} pictures, after {self.step} steps in {self._elapsed():.0f} s\n")
@@ -121,6 +127,7 @@ class Session:
             "step": self.step,
             "evaluated": self._evaluated,
             "seconds": self._elapsed(),
+            "init": self.init,
             "config": dataclasses.asdict(self.config),
         }
         checkpoint.save(self.folder.checkpoint, self.net, self.sgd, state)

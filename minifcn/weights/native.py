@@ -8,6 +8,7 @@ Its metadata is one JSON object with the keys
     channels   order of the input's channels, "BGR"
     mean       what is subtracted from them   scale    what they are multiplied with after that
     source     where the weights come from, for instance a converted file's name; sha256  that file's hash
+    init       of a trained net, the weights that it started from: {"file": name, "sha256": hash}
 
 Arrays are named as in `net.state_dict()`: "conv1_1.weight", "score_fr.bias", "upscore8.weight".
 """
