@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from minifcn.errors import ConfigError, MinifcnError, did_you_mean
@@ -90,6 +91,14 @@ def net_given(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `add_net_flags`'s flags said, as arguments of `models.build`."""
     names = ("name", "preset", "num_classes", "input_padding")
     return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
+
+
+def make_out(out: Path) -> None:
+    """Make the folder of --out if it is not there; ConfigError if that cannot be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out {out}: cannot make this folder ({error.strerror})") from error
 
 
 def positive(text: str) -> int:

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from minifcn.command import Parser, add_device_flags, add_net_flags, net_given, positive, reports_errors
+from minifcn.command import Parser, add_device_flags, add_net_flags, make_out, net_given, positive, reports_errors
 from minifcn.data import open_dataset
 from minifcn.data.spec import HELP
-from minifcn.errors import ConfigError
 from minifcn.files import atomic_path
 from minifcn.inference import evaluate, open_fcn
 from minifcn.inspection import plots
@@ -54,10 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def write(confusion: ConfusionMatrix, classes: Sequence[str], out: Path) -> None:
     """Write scores.csv, confusion.csv and confusion.png into the folder `out`, made if it is not there."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out {out}: cannot make this folder ({error.strerror})") from error
+    make_out(out)
     scores = confusion.scores()
     whole = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
     rows: list[Sequence] = [("measure", "class", "value")]

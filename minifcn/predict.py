@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from minifcn.command import Parser, add_device_flags, add_net_flags, net_given, positive, reports_errors
+from minifcn.command import Parser, add_device_flags, add_net_flags, make_out, net_given, positive, reports_errors
 from minifcn.data import VOC_PALETTE, read_image, write_label
 from minifcn.data.pictures import SUFFIXES
 from minifcn.errors import ConfigError, MinifcnError, WeightsError
@@ -51,10 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in about["assumed"]:
         print(f"{arguments.weights}: assumed {line}", file=sys.stderr)
     classes, palette = classes_of(about)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out {out}: cannot make this folder ({error.strerror})") from error
+    make_out(out)
 
     failed = 0
     for path, name in tqdm(pictures.items(), unit="picture", disable=None, leave=False):

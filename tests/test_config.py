@@ -23,7 +23,7 @@ def test_flags_win_over_the_file_the_file_over_the_recipe_the_recipe_over_defaul
     config = resolve(file, {"lr": 0.25})
     assert (config.lr, config.batch_size, config.class_weights) == (0.25, 3, "sqrt-inverse")
     assert config.log_every == TrainConfig.log_every
-    assert resolve(file, {"recipe": "tiny"}).class_weights == "none"
+    assert resolve(file, {"recipe": "heavy2016"}).class_weights == "none"
 
 
 def test_without_anything_the_recipe_is_tiny():

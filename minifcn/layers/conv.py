@@ -8,7 +8,14 @@ from minifcn import coords, ops, window
 from minifcn.backend import Array
 from minifcn.errors import ShapeError
 from minifcn.layers.base import Cost, Layer, Param, Shape, one_image_batch
-from minifcn.ops.conv import Geometry, IntOrPair, conv2d_size, conv_transpose2d_size, workspace_bytes
+from minifcn.ops.conv import (
+    Geometry,
+    IntOrPair,
+    conv2d_size,
+    conv_geometry,
+    conv_transpose2d_size,
+    workspace_bytes,
+)
 
 
 class _Convolution(Layer):
@@ -69,13 +76,7 @@ class Conv2d(_Convolution):
         groups: int = 1,
         bias: bool = True,
     ) -> None:
-        geometry = Geometry(
-            window.pair(kernel_size, "Conv2d: kernel_size"),
-            window.pair(stride, "Conv2d: stride"),
-            window.pair(padding, "Conv2d: padding", least=0),
-            window.pair(dilation, "Conv2d: dilation"),
-            groups,
-        )
+        geometry = conv_geometry(self.kind, kernel_size, stride, padding, dilation, groups)
         weight = (out_channels, in_channels // groups, *geometry.kernel)
         super().__init__(in_channels, out_channels, geometry, weight, bias)
 
@@ -131,14 +132,8 @@ class ConvTranspose2d(_Convolution):
         groups: int = 1,
         bias: bool = False,
     ) -> None:
-        geometry = Geometry(
-            window.pair(kernel_size, "ConvTranspose2d: kernel_size"),
-            window.pair(stride, "ConvTranspose2d: stride"),
-            window.pair(padding, "ConvTranspose2d: padding", least=0),
-            (1, 1),
-            groups,
-        )
-        self.output_padding = window.pair(output_padding, "ConvTranspose2d: output_padding", least=0)
+        geometry = conv_geometry(self.kind, kernel_size, stride, padding, 1, groups)
+        self.output_padding = window.pair(output_padding, f"{self.kind}: output_padding", least=0)
         weight = (in_channels, out_channels // groups, *geometry.kernel)
         super().__init__(in_channels, out_channels, geometry, weight, bias)
 

@@ -157,6 +157,21 @@ def conv_transpose2d_backward(
     return dx, dw, db
 
 
+def conv_geometry(
+    op: str, kernel_size: IntOrPair, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair, groups: int
+) -> Geometry:
+    """The checked window of a convolution; raises ShapeError for what is no positive integer or pair of them."""
+    if not isinstance(groups, int) or groups < 1:
+        raise ShapeError(f"{op}: groups must be a positive integer, got {groups!r}")
+    return Geometry(
+        window.pair(kernel_size, f"{op}: kernel_size"),
+        window.pair(stride, f"{op}: stride"),
+        window.pair(padding, f"{op}: padding", least=0),
+        window.pair(dilation, f"{op}: dilation"),
+        groups,
+    )
+
+
 def conv2d_size(size: tuple[int, ...], geometry: Geometry) -> Pair:
     """Output (height, width) of a convolution over an image of `size`."""
     kernel, stride, padding, dilation, _ = geometry
@@ -403,15 +418,7 @@ def _geometry(
         )
     if x.dtype != w.dtype or x.dtype.kind != "f":
         raise ShapeError(f"{op}: x and w must share one floating dtype, got {x.dtype} and {w.dtype}; use .astype(...)")
-    if not isinstance(groups, int) or groups < 1:
-        raise ShapeError(f"{op}: groups must be a positive integer, got {groups!r}")
-    return Geometry(
-        tuple(w.shape[2:]),
-        window.pair(stride, f"{op}: stride"),
-        window.pair(padding, f"{op}: padding", least=0),
-        window.pair(dilation, f"{op}: dilation"),
-        groups,
-    )
+    return conv_geometry(op, tuple(w.shape[2:]), stride, padding, dilation, groups)
 
 
 def _check_channels(

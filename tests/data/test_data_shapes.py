@@ -90,7 +90,7 @@ def test_spec_options():
     dataset = open_dataset("shapes:128x64,train=5,val=3,seed=9,tint=0.25", "val")
     assert dataset == Shapes("val", 3, 64, 128, 9, 0.25)
     assert dataset[2].image.shape == (64, 128, 3)
-    assert len(open_dataset("shapes", "train")) == 512 and len(open_dataset("shapes", "val")) == 64
+    assert len(open_dataset("shapes", "train")) == 2048 and len(open_dataset("shapes", "val")) == 64
     assert open_dataset("shapes:size=48", "train")[0].label.shape == (48, 48)
     with pytest.raises(IndexError):
         dataset[3]

@@ -4,7 +4,7 @@ import fakegpu
 import numpy as np
 import pytest
 
-from minifcn import ops
+from minifcn import layers, ops
 from minifcn.errors import BackendError, DataError, ShapeError
 
 X = np.zeros((2, 3, 5, 7))
@@ -29,6 +29,7 @@ ERRORS = {
     "conv2d: bias": (lambda: ops.conv2d(X, W, np.zeros(3)), ShapeError, ["bias of (4,)", "(3,)"]),
     "conv2d: groups": (lambda: ops.conv2d(X, W[:, :1], groups=3), ShapeError, ["groups=3", "4 output"]),
     "conv2d: groups 0": (lambda: ops.conv2d(X, W, groups=0), ShapeError, ["groups", "positive", "0"]),
+    "Conv2d: groups 0": (lambda: layers.Conv2d(3, 4, 3, groups=0), ShapeError, ["Conv2d: groups", "positive", "0"]),
     "conv2d: stride": (lambda: ops.conv2d(X, W, stride=0), ShapeError, ["stride", "at least 1", "got 0"]),
     "conv2d: stride of three": (lambda: ops.conv2d(X, W, stride=(1, 2, 3)), ShapeError, ["stride", "pair"]),
     "conv2d: padding": (lambda: ops.conv2d(X, W, padding=-1), ShapeError, ["padding", "at least 0"]),
