@@ -75,6 +75,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "class_weights": "sqrt-inverse",
         "clip_norm": 5.0,
         "mirror": True,
+        "eval_every": 275,
     },
     "camvid": {
         "source": "minifcn: FCN-8s with narrow layers from scratch on CamVid at 240x180, for two CPU cores",

@@ -137,5 +137,5 @@ def _parts(xp: Namespace, scores: Array) -> list[tuple[slice, slice]]:
     n, classes, height, width = scores.shape
     if xp.__name__ != "numpy":
         return [(slice(0, n), slice(0, height))]
-    rows = parallel.split(height, classes * width * scores.itemsize, 2 * parallel.SMALL)
+    rows = parallel.split(height, classes * width * scores.itemsize, 8 * parallel.SMALL)
     return [(slice(k, k + 1), r) for k in range(n) for r in rows]

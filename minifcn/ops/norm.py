@@ -84,5 +84,5 @@ def _parts(xp: Namespace, x: Array) -> list[tuple[int, slice]]:
     """(image, rows) pairs small enough for a core's cache; on other backends an image at a time."""
     rows = [slice(0, x.shape[2])]
     if xp.__name__ == "numpy":
-        rows = parallel.split(x.shape[2], x.shape[1] * x.shape[3] * x.itemsize, 2 * parallel.SMALL)
+        rows = parallel.split(x.shape[2], x.shape[1] * x.shape[3] * x.itemsize, 8 * parallel.SMALL)
     return [(n, r) for n in range(x.shape[0]) for r in rows]

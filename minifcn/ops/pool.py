@@ -219,7 +219,7 @@ def _over_planes(xp: Namespace, work, array: Array) -> None:
     planes = array.shape[0] * array.shape[1]
     if xp.__name__ == "numpy":
         parallel.run(
-            xp, work, parallel.split(planes, array.shape[2] * array.shape[3] * array.itemsize, 2 * parallel.SMALL)
+            xp, work, parallel.split(planes, array.shape[2] * array.shape[3] * array.itemsize, 8 * parallel.SMALL)
         )
     else:
         work(slice(0, planes))
