@@ -122,7 +122,7 @@ def _draw(seed: list[int], height: int, width: int, tint: float) -> tuple[NDArra
     for _ in range(12):  # tries: an object that would hide another is dropped
         form = int(rng.integers(len(FORMS)))
         r = unit * rng.uniform(15, 24)
-        t = unit * rng.uniform(6, 8)
+        t = unit * rng.uniform(7, 9)
         cy, cx = rng.uniform(0.4 * r, height - 0.4 * r), rng.uniform(0.4 * r, width - 0.4 * r)
         if any((cy - y) ** 2 + (cx - x) ** 2 < (0.75 * (r + other)) ** 2 for y, x, other in placed):
             continue
