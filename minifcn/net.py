@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minifcn import coords
+from minifcn import coords, strict
 from minifcn.backend import Array, Namespace, to, to_numpy, xp_of
 from minifcn.coords import Coords
 from minifcn.errors import MinifcnError, ShapeError, WeightsError
@@ -210,7 +210,7 @@ class Net:
             node.layer.training = self._training and not self._inference
             y = values[k] = self._run(node, xs)
             if self._strict:
-                _check_strictly(node, xs, y, shapes[k])
+                strict.check_forward(node.name, node.layer, xs, y, shapes[k])
             if node.name in kept:
                 self.blobs[node.name] = y
             for i in node.inputs:
@@ -251,7 +251,7 @@ class Net:
                 if dx is not None and wanted[i]:
                     diffs[i] = diffs[i] + dx if i in diffs else dx  # a fan-out sums its gradients
             if self._strict:
-                _check_strictly_back(node, dy, dxs)
+                strict.check_backward(node.name, node.layer, dy, dxs)
             seconds = time.perf_counter() - start
             yield Step(node.name, node.layer, (), None, seconds, dy.nbytes, dy, dxs)
             del dy, dxs
@@ -435,39 +435,3 @@ class _Kept(dict):
 
     def __missing__(self, name: str) -> Array:
         raise MinifcnError(f"no {self._what} of {name!r} was kept; call net.{self._method}(..., keep=[{name!r}])")
-
-
-def _check_strictly(node: Node, xs: tuple[Array, ...], y: Array, expected: Shape) -> None:
-    where = f"{node.name} ({node.layer.kind})"
-    if tuple(y.shape) != tuple(expected):
-        raise ShapeError(f"{where}: out_shape promised {tuple(expected)}, forward made {tuple(y.shape)}")
-    xp_of(*xs, y, *(param.data for param in node.layer.params.values()))
-    if y.dtype != xs[0].dtype:
-        raise ShapeError(f"{where}: turned {xs[0].dtype} into {y.dtype}")
-    _check_finite(where, "output", y)
-
-
-def _check_strictly_back(node: Node, dy: Array, dxs: tuple[Array | None, ...]) -> None:
-    where = f"{node.name} ({node.layer.kind})"
-    for k, dx in enumerate(dxs):
-        if dx is not None:
-            if dx.dtype != dy.dtype:
-                raise ShapeError(f"{where}: turned {dy.dtype} into {dx.dtype} on the way back")
-            _check_finite(where, f"gradient of input {k}", dx)
-    for key, param in node.layer.params.items():
-        if param.grad is not None:
-            if tuple(param.grad.shape) != tuple(param.data.shape) or param.grad.dtype != param.data.dtype:
-                raise ShapeError(f"{where}: the gradient of {key} has another shape or dtype than {key}")
-            _check_finite(where, f"gradient of {key}", param.grad)
-
-
-def _check_finite(where: str, what: str, array: Array) -> None:
-    xp = xp_of(array)
-    good = xp.isfinite(array)
-    if not bool(good.all()):
-        bad = int(good.size) - int(good.sum())
-        raise MinifcnError(
-            f"{where}: the first NaN or Inf appears in its {what} ({bad} of {int(good.size)} values); usual "
-            "causes are a learning rate too high for this loss (a summed loss wants about 1e-10), or weights made for "
-            "another preprocessing"
-        )

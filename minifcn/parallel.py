@@ -29,8 +29,8 @@ R = TypeVar("R")
 #: Below this many bytes, waking a thread costs more than it saves (measured: about 30 microseconds).
 SMALL = 1 << 17
 
-#: How long a thread may keep the interpreter's lock that another waits for. Python's own 5 ms are longer than most bands
-#: take; with a tenth of that, a training step of the tiny net took 61 ms instead of 71 on two cores.
+#: How long a thread may keep the interpreter's lock that another waits for. Python's own 5 ms are longer than most
+#: bands take; with a tenth of that, a training step of the tiny net took 61 ms instead of 71 on two cores.
 _SWITCH_SECONDS = 0.0005
 
 

@@ -21,7 +21,7 @@ FLOORS = (
     {"kernels"},
     {"ops"},
     {"layers"},
-    {"plan", "init"},
+    {"plan", "init", "strict"},
     {"net"},
     {"models"},
     # Rooms above the engine may use one another; `test_rooms_do_not_import_each_other_in_circles` keeps them apart.

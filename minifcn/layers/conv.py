@@ -14,8 +14,8 @@ from minifcn.ops.conv import (
     conv2d_size,
     conv_geometry,
     conv_transpose2d_size,
-    workspace_bytes,
 )
+from minifcn.ops.jobs import workspace_bytes
 
 
 class _Convolution(Layer):

@@ -17,13 +17,13 @@ columns of some output rows in a small buffer, multiplies, and forgets them; the
 
 from __future__ import annotations
 
-from itertools import pairwise
 from math import gcd
 from typing import NamedTuple
 
 from minifcn import parallel, window
 from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
+from minifcn.ops import jobs
 from minifcn.ops.pointwise import check_gradient
 from minifcn.window import Pair
 
@@ -196,17 +196,6 @@ def conv_transpose2d_size(size: tuple[int, ...], geometry: Geometry, output_padd
     return height, width
 
 
-def workspace_bytes(taps_in: int, width: int, rows: int, weight_bytes: int, itemsize: int) -> int:
-    """About how much memory one pass over a convolution needs beside its arrays: columns, partial sums, sorted taps.
-
-    For `rows` output rows of `width` in all, each a product of `taps_in` numbers, on one thread of the CPU.
-    """
-    column = taps_in * itemsize
-    columns = min(max(window.CPU_BAND_BYTES, 512 * column), rows * width * column)
-    lanes = max(1, min(_LANES, _LANE_BYTES // max(1, weight_bytes), -(-rows * width * column // max(1, columns))))
-    return columns + (lanes + 1) * weight_bytes
-
-
 # --- the three pieces -------------------------------------------------------------------------------------------------
 
 
@@ -223,7 +212,7 @@ def _correlate(
     target = y.reshape(y.shape[0], groups, outputs, height, sy, width, sx)
     bias = None if b is None else b.reshape(groups, outputs)
 
-    def work(job: _Job) -> None:
+    def work(job: jobs.Job) -> None:
         cols = _columns(xp, x, geometry, job.band, width)  # (groups, C/groups * kh * kw, P), P = n*R*OW
         weights = w[:, job.outputs.start * sy * sx : job.outputs.stop * sy * sx]
         part = target[job.band.images, :, job.outputs, job.band.rows]  # (n, groups, o, R, sy, OW, sx)
@@ -238,7 +227,7 @@ def _correlate(
         if bias is not None:
             part += bias[:, job.outputs, None, None, None, None]
 
-    parallel.run(xp, work, _jobs(xp, y.shape[0], height, width, w, sy * sx, y.dtype.itemsize))
+    parallel.run(xp, work, jobs.correlation(xp, y.shape[0], height, width, w, sy * sx, y.dtype.itemsize))
 
 
 def _scatter(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geometry, y: Array) -> None:
@@ -292,8 +281,8 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
     column_bytes, weight_bytes = (groups * k * x.dtype.itemsize for k in (taps_in, outputs * taps_in))
     # Every band adds all of dw once, which only many columns repay.
     bands = window.bands(xp, dy.shape[0], dy.shape[2], dy.shape[3], column_bytes, least_columns=512)
-    lanes = max(1, min(len(bands), _LANES, _LANE_BYTES // weight_bytes))
-    blocks = _blocks(outputs, _DEEP_BLOCKS if lanes == 1 and xp.__name__ == "numpy" else 1)
+    lanes = max(1, min(len(bands), jobs.LANES, jobs.LANE_BYTES // weight_bytes))
+    blocks = jobs.channel_blocks(outputs, jobs.DEEP_BLOCKS if lanes == 1 and xp.__name__ == "numpy" else 1)
     by_group = dy.reshape(dy.shape[0], groups, outputs, *dy.shape[2:])
     sums = xp.zeros((lanes, groups, outputs, taps_in), x.dtype)
     flipped = outputs <= 64  # BLAS prefers the long side of a narrow product first: up to twice as fast
@@ -322,17 +311,6 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
 
 # --- how the work is cut ----------------------------------------------------------------------------------------------
 
-_DEEP_BLOCKS = 4  # blocks of output channels where the weights are many and the columns few
-_LANES = 8  # sums side by side in the weight gradient: as many threads as this can share it
-_LANE_BYTES = 1 << 26  # and the memory that those sums may take together
-
-
-class _Job(NamedTuple):
-    """Some output rows, of some images, in some output channels of every group."""
-
-    band: window.Band
-    outputs: slice
-
 
 class _Phases(NamedTuple):
     """How the taps of one axis of a transposed convolution fall into the phases of its stride."""
@@ -355,32 +333,6 @@ def _phases(kernel: int, stride: int, dilation: int) -> _Phases:
         taps = slice(last, None, -period)  # down to `first`, which is below one period
         members.append((dilation * first % stride, taps, slice(where[0], where[1] + 1, dilation * period // stride)))
     return _Phases(places, 1, members)
-
-
-def _jobs(xp: Namespace, images: int, height: int, width: int, w: Array, phases: int, itemsize: int) -> list[_Job]:
-    """Cut a correlation with w: (groups, O * phases, K) into jobs.
-
-    Bands of the `height` x `width` grid where columns are many, blocks of output channels where weights are.
-    """
-    groups, outputs, taps_in = w.shape
-    column_bytes = groups * taps_in * itemsize
-    if xp.__name__ == "numpy" and outputs > 3 * images * height * width:
-        # Every band reads all weights again, every channel block builds all columns again, and a column entry costs
-        # about three times a weight's: where weights are many and columns few (fc6), channels are cut.
-        bands = window.bands(xp, images, height, width, column_bytes, least_columns=1024)
-        blocks = _blocks(outputs // phases, _DEEP_BLOCKS)
-    else:
-        if phases > 1:
-            column_bytes += groups * outputs * itemsize  # the product waits in a workspace, too
-        bands = window.bands(xp, images, height, width, column_bytes)
-        blocks = _blocks(outputs // phases, 1)
-    return [_Job(band, block) for band in bands for block in blocks]
-
-
-def _blocks(outputs: int, parts: int) -> list[slice]:
-    """The output channels of a group, cut into at most `parts` blocks of at least 32."""
-    parts = max(1, min(parts, outputs // 32))
-    return [slice(a, b) for a, b in pairwise(outputs * k // parts for k in range(parts + 1))]
 
 
 def _columns(xp: Namespace, x: Array, geometry: Geometry, band: window.Band, out_width: int) -> Array:

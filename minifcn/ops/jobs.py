@@ -1,0 +1,57 @@
+"""How the work of a convolution is cut into jobs that threads can share: by shape alone, so that bits stay the same."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+from minifcn import window
+from minifcn.backend import Array, Namespace
+
+DEEP_BLOCKS = 4  # blocks of output channels where the weights are many and the columns few
+LANES = 8  # sums side by side in the weight gradient: as many threads as this can share it
+LANE_BYTES = 1 << 26  # and the memory that those sums may take together
+
+
+class Job(NamedTuple):
+    """Some output rows, of some images, in some output channels of every group."""
+
+    band: window.Band
+    outputs: slice
+
+
+def correlation(xp: Namespace, images: int, height: int, width: int, w: Array, phases: int, itemsize: int) -> list[Job]:
+    """Cut a correlation with w: (groups, O * phases, K) into jobs.
+
+    Bands of the `height` x `width` grid where columns are many, blocks of output channels where weights are.
+    """
+    groups, outputs, taps_in = w.shape
+    column_bytes = groups * taps_in * itemsize
+    if xp.__name__ == "numpy" and outputs > 3 * images * height * width:
+        # Every band reads all weights again, every channel block builds all columns again, and a column entry costs
+        # about three times a weight's: where weights are many and columns few (fc6), channels are cut.
+        bands = window.bands(xp, images, height, width, column_bytes, least_columns=1024)
+        blocks = channel_blocks(outputs // phases, DEEP_BLOCKS)
+    else:
+        if phases > 1:
+            column_bytes += groups * outputs * itemsize  # the product waits in a workspace, too
+        bands = window.bands(xp, images, height, width, column_bytes)
+        blocks = channel_blocks(outputs // phases, 1)
+    return [Job(band, block) for band in bands for block in blocks]
+
+
+def channel_blocks(outputs: int, parts: int) -> list[slice]:
+    """The output channels of a group, cut into at most `parts` blocks of at least 32."""
+    parts = max(1, min(parts, outputs // 32))
+    return [slice(a, b) for a, b in pairwise(outputs * k // parts for k in range(parts + 1))]
+
+
+def workspace_bytes(taps_in: int, width: int, rows: int, weight_bytes: int, itemsize: int) -> int:
+    """About how much memory one pass over a convolution needs beside its arrays: columns, partial sums, sorted taps.
+
+    For `rows` output rows of `width` in all, each a product of `taps_in` numbers, on one thread of the CPU.
+    """
+    column = taps_in * itemsize
+    columns = min(max(window.CPU_BAND_BYTES, 512 * column), rows * width * column)
+    lanes = max(1, min(LANES, LANE_BYTES // max(1, weight_bytes), -(-rows * width * column // max(1, columns))))
+    return columns + (lanes + 1) * weight_bytes
