@@ -31,7 +31,7 @@ def test_every_task_runs_once_and_results_keep_their_order(threads, count):
 def test_two_tasks_really_run_at_the_same_time():
     parallel.set_threads(2)
     meeting = threading.Barrier(2, timeout=5)  # raises if the second task waits for the first
-    parallel.run(np, lambda _: meeting.wait(), [0, 1])
+    assert sorted(parallel.run(np, lambda _: meeting.wait(), [0, 1])) == [0, 1]
 
 
 def test_tasks_on_other_arrays_than_numpys_run_in_order_in_the_calling_thread():

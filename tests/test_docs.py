@@ -1,0 +1,56 @@
+"""What the documentation shows, runs: the README's Python, its commands' names, and every docstring's examples."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import minifcn
+from minifcn.__main__ import COMMANDS
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+MODULES = [
+    module.name
+    for module in pkgutil.walk_packages(minifcn.__path__, "minifcn.")
+    if not module.name.endswith("__main__")
+]
+
+
+def test_the_readme_s_python_runs(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})
+    told = capsys.readouterr().out
+    assert "score (1, 21, 375, 500)" in told
+    assert told.splitlines()[-1] == "404 (4, 4)"
+
+
+def test_the_readme_has_the_two_commands_that_ci_runs():
+    for name in ("train", "test"):
+        (command,) = re.findall(rf"<!-- ci: {name} -->\n```sh\n(.*?)\n```", README)
+        assert command.startswith("python3 -m venv .venv && ")
+
+
+def test_the_readme_names_every_command():
+    for name in COMMANDS:
+        assert re.search(rf"(minifcn[ .]|### |\*\*){name}\b", README), f"the README does not speak of `minifcn {name}`"
+
+
+def test_files_that_the_readme_names_are_there():
+    root = Path(__file__).parent.parent
+    for path in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README) + re.findall(r"`(minifcn/[\w/.]+)`", README):
+        assert (root / path).exists(), path
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_in_docstrings_are_true(name):
+    result = doctest.testmod(importlib.import_module(name), extraglobs={"np": importlib.import_module("numpy")})
+    assert result.failed == 0
+
+
+def test_there_are_examples_to_run():
+    finder = doctest.DocTestFinder()
+    modules = [importlib.import_module(name) for name in MODULES]
+    assert sum(bool(test.examples) for module in modules for test in finder.find(module)) >= 10
