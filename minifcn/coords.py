@@ -100,6 +100,24 @@ def merge(maps: list[Coords]) -> Coords:
     return Coords(axis([m.y for m in maps]), axis([m.x for m in maps]))
 
 
+def upsampling(blob: Coords, like: Coords, name: str) -> tuple[int, int]:
+    """(factor, kernel size) of the bilinear transposed convolution that brings `blob` to the stride of `like`.
+
+    The factor f is the ratio of the strides. A kernel of 2f interpolates between the positions of `blob`, one of
+    2f - 1 at them: which of the two lets a crop align both blobs depends on where they begin. VGG16's FCN-32s gets
+    64, AlexNet's 63. `name` is the layer's, for errors: ShapeError if there is no such kernel.
+    """
+    factor, begins = blob.y.scale / like.y.scale, (blob.y.shift - like.y.shift) / like.y.scale
+    if blob.x.scale / like.x.scale != factor or (blob.x.shift - like.x.shift) / like.x.scale != begins:
+        raise ShapeError(f"{name}: one kernel cannot upsample both axes, which lie differently over the input")
+    if factor.denominator != 1 or (2 * begins).denominator != 1:
+        raise ShapeError(
+            f"{name}: no bilinear kernel aligns a blob of stride {blob.y.scale} that begins at {blob.y.shift} with one "
+            f"of stride {like.y.scale} that begins at {like.y.shift}; the distance must be whole or half positions"
+        )
+    return int(factor), 2 * int(factor) - (1 if begins.denominator == 1 else 0)
+
+
 def crop_offset(blob: Coords, like: Coords, name: str) -> Pair:
     """How many rows and columns of `blob` to leave out so that it lies on `like`.
 

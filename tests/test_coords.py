@@ -180,3 +180,34 @@ def test_a_constant_gradient_image_keeps_its_values_where_the_map_says():
     place = coords.window((1, 4), (1, 3), (0, 0)).x
     np.testing.assert_allclose(y[0, 0, 0], [float(place.scale * o + place.shift) for o in range(y.shape[3])])
     assert Coords(x=place).y == Axis()
+
+
+# --- upsampling kernels -----------------------------------------------------------------------------------------------
+
+
+def place(scale: int, shift: F | int, shift_x: F | int | None = None) -> Coords:
+    y, x = (Axis(F(scale), F(at), F(at), F(at)) for at in (shift, shift if shift_x is None else shift_x))
+    return Coords(y, x)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 16, 32])
+@pytest.mark.parametrize("half", [-3, 0, 1, 6])
+def test_the_upsampling_kernel_lets_a_crop_align_and_the_other_does_not(factor, half):
+    coarse, fine = place(4 * factor, 7 + 2 * half), place(4, 7)
+    got, kernel = coords.upsampling(coarse, fine, "up")
+    assert got == factor and kernel in (2 * factor - 1, 2 * factor)
+
+    def offset(k: int) -> F:
+        up = transposed_window((k, k), (factor, factor), (0, 0)).after(coarse)
+        return (fine.y.shift - up.y.shift) / fine.y.scale
+
+    assert offset(kernel).denominator == 1
+    assert offset(4 * factor - 1 - kernel).denominator == 2
+
+
+def test_what_no_kernel_aligns_is_refused():
+    for coarse, fine in ((place(32, 1), place(12, 1)), (place(32, 1), place(4, 0)), (place(8, 0), place(32, 0))):
+        with pytest.raises(ShapeError, match="up: no bilinear kernel aligns a blob of stride"):
+            coords.upsampling(coarse, fine, "up")
+    with pytest.raises(ShapeError, match="up: one kernel cannot upsample both axes"):
+        coords.upsampling(place(32, 0, F(1, 2)), place(1, 0), "up")
