@@ -81,8 +81,10 @@ def add_net_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "for weights that do not say what net they are of, and whose names and shapes do not tell"
     )
-    group.add_argument("--net", dest="name", metavar="NAME", help="fcn32s, fcn16s, fcn8s or fcn8s-atonce")
-    group.add_argument("--preset", metavar="NAME", help="the layers' widths: vgg16, small or tiny")
+    group.add_argument(
+        "--net", dest="name", metavar="NAME", help="fcn32s, fcn8s, fcn-alexnet, ...: see `minifcn explain --help`"
+    )
+    group.add_argument("--preset", metavar="NAME", help="the layers' widths: tiny, ...")
     group.add_argument("--classes", dest="num_classes", type=positive, metavar="N", help="number of classes")
     group.add_argument("--input-padding", type=padding, metavar="N", help="100, 'same', ... (default: the preset's)")
 

@@ -47,8 +47,12 @@ class TrainConfig:
         "tiny", "settings to start from (minifcn/recipes.py)", group="recipe", choices=tuple(recipes.RECIPES)
     )
 
-    net: str = _setting("fcn8s", "fcn32s, fcn16s, fcn8s or fcn8s-atonce", group="net")
-    preset: str = _setting("tiny", "width of the layers: vgg16 (134 M parameters) or tiny", group="net")
+    net: str = _setting(
+        "fcn8s", "fcn32s, fcn16s, fcn8s, fcn8s-atonce, fcn-alexnet, fcn-googlenet[-16s|-8s]", group="net"
+    )
+    preset: str = _setting(
+        "tiny", "width of the layers: tiny, small, or as published: vgg16 (134 M parameters), ...", group="net"
+    )
     input_padding: int | str = _setting(
         "preset", "pixels around the picture: 100 as in the paper, 'same', or the 'preset''s own", group="net"
     )

@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     net = models.build(arguments.net, arguments.classes, arguments.preset, arguments.input_padding)
     shape = (1, 3, height, width)
     at = f", input padding {net.spec['input_padding']}" if "input_padding" in net.spec else ""
-    about = f"{arguments.net}, {arguments.preset}, {arguments.classes} classes{at}"
+    kind = " (a reconstruction: the paper's was never released)" if arguments.net in models.RECONSTRUCTIONS else ""
+    about = f"{arguments.net}{kind}, {net.spec['preset']}, {arguments.classes} classes{at}"
     title = f"{about}: a picture {width} wide, {height} high"
     print(title, summarise(net, shape), sep="\n\n")
     if told := answers(net, shape):
@@ -72,13 +73,13 @@ def _parser() -> Parser:
     parser = Parser(prog="python -m minifcn.explain", description=ABOUT, epilog=EXAMPLES)
     parser.add_argument("net", metavar="NET", help=", ".join(models.NAMES))
     parser.add_argument("--size", default="500x500", metavar="WxH", help="WIDTHxHEIGHT in pixels (default: 500x500)")
-    presets = ", ".join(models.PRESETS)
-    parser.add_argument("--preset", default="vgg16", metavar="NAME", help=f"layer widths: {presets} (default: vgg16)")
+    presets = "; ".join(f"{name} {', '.join(family.presets)}" for name, family in models.FAMILIES.items())
+    parser.add_argument("--preset", metavar="NAME", help=f"layer widths: {presets} (default: as published)")
     parser.add_argument(
         "--input-padding",
         type=padding,
         metavar="N",
-        help="pixels around the picture, at least 81, or 'same' (default: the preset's)",
+        help="pixels around the picture, or 'same' (default: the preset's)",
     )
     parser.add_argument("--classes", type=positive, default=21, metavar="N", help="number of classes (default: 21)")
     parser.add_argument("--svg", metavar="FILE", help="also draw the net's graph as an SVG picture")

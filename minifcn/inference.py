@@ -12,12 +12,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from minifcn import backend, parallel, weights
+from minifcn import backend, models, parallel, weights
 from minifcn.data import MEAN_BGR, Dataset, to_blob
 from minifcn.errors import DataError, ShapeError, WeightsError
 from minifcn.inspection.summary import size
 from minifcn.metrics import ConfusionMatrix
-from minifcn.models.fcn import STRIDES
 from minifcn.net import Net
 
 
@@ -33,8 +32,8 @@ def open_fcn(
         parallel.set_threads(threads)
     xp = backend.for_device(device)
     net, about = weights.open_net(path, spec)
-    if net.spec["name"] not in STRIDES:
-        raise WeightsError(f"{path}: holds {net.spec['name']}, a classifier; expected one of {', '.join(STRIDES)}")
+    if net.spec["name"] not in models.FCNS:
+        raise WeightsError(f"{path}: holds {net.spec['name']}, a classifier; expected one of {', '.join(models.FCNS)}")
     if about["channels"] != "BGR" or about["scale"] != 1:
         raise WeightsError(
             f"{path}: made for {about['channels']} pictures times {about['scale']}; expected BGR and 1, "

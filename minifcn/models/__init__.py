@@ -2,53 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from minifcn.errors import ShapeError, did_you_mean
-from minifcn.models import fcn, vgg
-from minifcn.models.presets import PRESETS, Preset
+from minifcn.layers import Scale
+from minifcn.models.alexnet import ALEXNET
+from minifcn.models.blocks import Family
+from minifcn.models.fcn import HEADS, fcn
+from minifcn.models.googlenet import GOOGLENET
+from minifcn.models.presets import InceptionPreset, Preset
+from minifcn.models.vgg import VGG16
 from minifcn.net import Net
 
-NAMES = (*fcn.STRIDES, "vgg16")
+#: Trunks, by the name of the classifier that each comes from.
+FAMILIES = {"vgg16": VGG16, "alexnet": ALEXNET, "googlenet": GOOGLENET}
+FCNS = tuple(HEADS)
+CLASSIFIERS = tuple(FAMILIES)
+#: The paper's net was never released: the geometry is ours, where section 4.1 leaves it open.
+RECONSTRUCTIONS = tuple(name for name, head in HEADS.items() if head.family == "googlenet")
+NAMES = (*FCNS, *CLASSIFIERS)
 
-__all__ = ["NAMES", "PRESETS", "Preset", "build"]
+__all__ = [
+    "CLASSIFIERS",
+    "FAMILIES",
+    "FCNS",
+    "NAMES",
+    "RECONSTRUCTIONS",
+    "Family",
+    "InceptionPreset",
+    "Preset",
+    "build",
+    "family",
+    "presets_of",
+]
+
+
+def family(name: str) -> Family:
+    """The family of the net called `name`. Raises ShapeError for an unknown name."""
+    if name not in NAMES:
+        raise ShapeError(f"unknown net {name!r}{did_you_mean(name, NAMES)}")
+    return FAMILIES[HEADS[name].family if name in HEADS else name]
+
+
+def presets_of(name: str) -> Mapping[str, Any]:
+    """The widths that the net called `name` comes in, the published ones first. ShapeError for an unknown name."""
+    return family(name).presets
 
 
 def build(
     name: str,
     num_classes: int = 21,
-    preset: str = "vgg16",
+    preset: str | None = None,
     input_padding: int | str | None = None,
     rng: np.random.Generator | None = None,
 ) -> Net:
-    """A net by name, "fcn32s", "fcn16s", "fcn8s", "fcn8s-atonce" or the classifier "vgg16".
+    """A net by name, one of `FCNS` ("fcn8s", "fcn-alexnet", ...) or of `CLASSIFIERS` ("vgg16", ...).
 
-    preset: the trunk's widths, see `PRESETS`. input_padding: of conv1_1, 100 in the released nets (any from 81 on works
-    for pictures that are large enough), or "same", which keeps every map at its natural size; None is the preset's own.
+    preset: the trunk's widths, one of `presets_of(name)`; None is the published net's. input_padding: of an FCN's first
+    convolution, or "same", which keeps every map at about its natural size; None is the preset's own. The released nets
+    have 100, and any from 81 (AlexNet 82) on works for pictures that are large enough.
     rng: draws He's initial values and, later, the dropout masks. Without it the trunk is zero and nothing drops: a net
     to load weights into, or to plan with, that takes no memory. Scores start at zero, upsampling is bilinear.
 
-    An FCN takes "data" (N, 3, H, W), BGR 0..255 less the mean, and gives "score" (N, num_classes, H, W). Raises
-    ShapeError for an unknown name or preset, or an impossible padding.
+    An FCN takes "data" (N, 3, H, W), BGR 0..255 less the mean, and gives "score" (N, num_classes, H, W). A classifier
+    gives (N, num_classes, h, w), one score for a picture of its own size. Raises ShapeError for an unknown name or
+    preset, or an impossible padding.
     """
-    if name not in NAMES:
-        raise ShapeError(f"unknown net {name!r}{did_you_mean(name, NAMES)}")
-    if preset not in PRESETS:
-        raise ShapeError(f"unknown preset {preset!r}{did_you_mean(preset, PRESETS)}")
+    trunks = family(name)
+    if preset is None:
+        preset = next(iter(trunks.presets))
+    if preset not in trunks.presets:
+        known = ", ".join(trunks.presets)
+        raise ShapeError(f"unknown preset {preset!r} of {name}{did_you_mean(preset, trunks.presets)}; it has {known}")
     if num_classes < 1:
         raise ShapeError(f"{name}: expected at least 1 class, got {num_classes}")
-    widths = PRESETS[preset]
+    widths = trunks.presets[preset]
     net = Net()
-    if name == "vgg16":
-        vgg.vgg16(net, num_classes, widths, rng)
-        net.spec = {"name": name, "num_classes": num_classes, "preset": preset}
+    net.spec = {"name": name, "num_classes": num_classes, "preset": preset}
+    x = data = net.input("data", channels=3)
+    if widths.input_scale != 1:
+        x = net.add("scale_data", Scale(widths.input_scale), x)
+    if name in FAMILIES:
+        trunks.classifier(net, x, widths, num_classes, rng)
         return net
-    padding = widths.input_padding if input_padding is None else input_padding
-    if padding != "same" and not (isinstance(padding, int) and padding >= 81):
+    padding = net.spec["input_padding"] = widths.input_padding if input_padding is None else input_padding
+    least = trunks.least_padding
+    if padding != "same" and not (isinstance(padding, int) and padding >= least):
         raise ShapeError(
-            f"{name}: input_padding must be 'same' or an integer of at least 81, got {padding!r}: with less, the "
-            "scores begin inside the picture, and no crop can align them (at 100 the offset is 19, and 19 = 100 - 81)"
+            f"{name}: input_padding must be 'same' or an integer of at least {least}, got {padding!r}: with less, the "
+            "scores begin inside the picture, and no crop can align them"
         )
-    fcn.fcn(net, name, num_classes, widths, padding, rng)
-    net.spec = {"name": name, "num_classes": num_classes, "preset": preset, "input_padding": padding}
+    fcn(net, HEADS[name], trunks.trunk(net, x, widths, padding, rng), data, num_classes)
     return net

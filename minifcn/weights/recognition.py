@@ -10,14 +10,7 @@ import numpy as np
 
 from minifcn import models
 from minifcn.errors import WeightsError
-
-#: The array that a net alone has, and the nets that have it.
-OWN = {
-    "upscore.weight": ("fcn32s",),
-    "upscore16.weight": ("fcn16s",),
-    "upscore8.weight": ("fcn8s", "fcn8s-atonce"),
-    "fc8.weight": ("vgg16",),
-}
+from minifcn.net import Net
 
 
 def recognise(
@@ -30,7 +23,7 @@ def recognise(
     spec = dict(given)
     assumed = []
     if "name" not in spec:
-        fits = [name for own, names in OWN.items() if own in arrays for name in names]
+        fits = [name for name in models.NAMES if models.build(name).params.keys() == arrays.keys()]
         if len(fits) != 1:
             raise WeightsError(
                 f"{path}: does not say which net it belongs to, and its arrays fit {' and '.join(fits) or 'none'}; "
@@ -38,23 +31,31 @@ def recognise(
             )
         spec["name"] = fits[0]
         assumed.append(f"net {fits[0]}, from the arrays' names")
+    name = spec["name"]
+    top = "score_fr" if name in models.FCNS else models.build(name).outputs[0]
+    classes = _width(arrays, f"{top}.weight")
     if "preset" not in spec:
-        widths = [_width(arrays, f"conv{stage}_1.weight") for stage in range(1, 6)], _width(arrays, "fc6.weight")
-        fits = [name for name, preset in models.PRESETS.items() if (list(preset.stages), preset.fc) == widths]
+        known = models.presets_of(name)
+        fits = [preset for preset in known if _fits(models.build(name, max(1, classes), preset), arrays)]
         if len(fits) != 1:
             raise WeightsError(
-                f"{path}: does not say which preset it belongs to, and its widths {widths[0]}, {widths[1]} are of "
-                f"none; name it (--preset), one of {', '.join(models.PRESETS)}"
+                f"{path}: does not say which preset it belongs to, and the widths of its layers are of none; "
+                f"name it (--preset), one of {', '.join(known)}"
             )
         spec["preset"] = fits[0]
         assumed.append(f"preset {fits[0]}, from the arrays' shapes")
     if "num_classes" not in spec:
-        spec["num_classes"] = _width(arrays, "fc8.weight" if spec["name"] == "vgg16" else "score_fr.weight")
-        assumed.append(f"{spec['num_classes']} classes, from the arrays' shapes")
-    if "input_padding" not in spec and spec["name"] != "vgg16" and spec["preset"] in models.PRESETS:
-        padding = spec["input_padding"] = models.PRESETS[spec["preset"]].input_padding
+        spec["num_classes"] = classes
+        assumed.append(f"{classes} classes, from the arrays' shapes")
+    if "input_padding" not in spec and name in models.FCNS and spec["preset"] in models.presets_of(name):
+        padding = spec["input_padding"] = models.presets_of(name)[spec["preset"]].input_padding
         assumed.append(f"input padding {padding}, the preset's own")
     return spec, assumed
+
+
+def _fits(net: Net, arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether the arrays that the net has, too, have its shapes."""
+    return all(arrays[key].shape == param.data.shape for key, param in net.params.items() if key in arrays)
 
 
 def _width(arrays: Mapping[str, np.ndarray], name: str) -> int:
