@@ -11,6 +11,7 @@ from minifcn.errors import ShapeError, did_you_mean
 from minifcn.layers import Scale
 from minifcn.models.alexnet import ALEXNET
 from minifcn.models.blocks import Family
+from minifcn.models.dense import convolutionalize
 from minifcn.models.fcn import HEADS, fcn
 from minifcn.models.googlenet import GOOGLENET
 from minifcn.models.presets import InceptionPreset, Preset
@@ -35,6 +36,7 @@ __all__ = [
     "InceptionPreset",
     "Preset",
     "build",
+    "convolutionalize",
     "family",
     "presets_of",
 ]
