@@ -15,6 +15,7 @@ COMMANDS = {
     "train": ("minifcn.train", "train a net; without arguments, a small one on generated shapes"),
     "evaluate": ("minifcn.evaluate", "score trained weights on a data set"),
     "predict": ("minifcn.predict", "label your own pictures"),
+    "classify": ("minifcn.classify", "name what your pictures show, and where in them it is"),
     "explain": ("minifcn.explain", "shapes, receptive fields, cost and memory of a net, layer by layer"),
     "gradcheck": ("minifcn.gradcheck.__main__", "compare every backward pass with finite differences"),
     "data": ("minifcn.data.__main__", "check a data set before training on it"),

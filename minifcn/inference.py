@@ -34,12 +34,17 @@ def open_fcn(
     net, about = weights.open_net(path, spec)
     if net.spec["name"] not in models.FCNS:
         raise WeightsError(f"{path}: holds {net.spec['name']}, a classifier; expected one of {', '.join(models.FCNS)}")
+    check_input(path, about)
+    return net.to(xp), about
+
+
+def check_input(path: str, about: Mapping[str, Any]) -> None:
+    """WeightsError if weights want another input than minifcn's: BGR, 0..255 less the mean."""
     if about["channels"] != "BGR" or about["scale"] != 1:
         raise WeightsError(
             f"{path}: made for {about['channels']} pictures times {about['scale']}; expected BGR and 1, "
             "which minifcn.convert makes of it"
         )
-    return net.to(xp), about
 
 
 def predict(net: Net, image: np.ndarray, mean: Sequence[float] = MEAN_BGR, max_side: int | None = None) -> np.ndarray:

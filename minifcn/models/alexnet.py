@@ -72,4 +72,4 @@ def _layers(
     return Trunk(Tap("fr", x, channels))
 
 
-ALEXNET = Family(trunk, classifier, presets.ALEXNET, least_padding=82)
+ALEXNET = Family(trunk, classifier, presets.ALEXNET, side=227, least_padding=82)

@@ -31,12 +31,14 @@ class Family(NamedTuple):
     """A trunk at several widths, with the classifier that it comes from.
 
     trunk: (net, x, preset, input_padding, rng) -> Trunk. classifier: (net, x, preset, num_classes, rng), adds all
-    layers up to the last. least_padding: with less, the scores begin inside the picture, and no crop can align them.
+    layers up to the last. side: of the square pictures that the classifier was made for. least_padding: with less, an
+    FCN's scores begin inside the picture, and no crop can align them.
     """
 
     trunk: Callable[[Net, Handle, Any, int | str, np.random.Generator | None], Trunk]
     classifier: Callable[[Net, Handle, Any, int, np.random.Generator | None], None]
     presets: Mapping[str, Any]
+    side: int
     least_padding: int
 
 

@@ -74,4 +74,4 @@ def _layers(net: Net, x: Handle, preset: InceptionPreset, input_padding: int, rn
     return Trunk(Tap("fr", x, channels), (taps["4e"], taps["3b"]))
 
 
-GOOGLENET = Family(trunk, classifier, presets.GOOGLENET, least_padding=2)
+GOOGLENET = Family(trunk, classifier, presets.GOOGLENET, side=224, least_padding=2)

@@ -47,4 +47,4 @@ def _layers(
     return Trunk(Tap("fr", x, channels), (pools[4], pools[3]))
 
 
-VGG16 = Family(trunk, classifier, presets.VGG16, least_padding=81)
+VGG16 = Family(trunk, classifier, presets.VGG16, side=224, least_padding=81)
