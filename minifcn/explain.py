@@ -73,7 +73,7 @@ def _parser() -> Parser:
     parser = Parser(prog="python -m minifcn.explain", description=ABOUT, epilog=EXAMPLES)
     parser.add_argument("net", metavar="NET", help=", ".join(models.NAMES))
     parser.add_argument("--size", default="500x500", metavar="WxH", help="WIDTHxHEIGHT in pixels (default: 500x500)")
-    presets = "; ".join(f"{name} {', '.join(family.presets)}" for name, family in models.FAMILIES.items())
+    presets = "; ".join(f"{name}'s {', '.join(family.presets)}" for name, family in models.FAMILIES.items())
     parser.add_argument("--preset", metavar="NAME", help=f"layer widths: {presets} (default: as published)")
     parser.add_argument(
         "--input-padding",

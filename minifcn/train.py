@@ -118,12 +118,7 @@ def _parser() -> Parser:
 
 def _new(arguments: argparse.Namespace) -> TrainConfig:
     file = configuration.read_toml(Path(arguments.config)) if arguments.config else {}
-    config = configuration.resolve(file, configuration.flags_given(arguments), where=arguments.config)
-    if config.net not in models.NAMES and config.net == recipes.settings(config.recipe)["net"]:
-        raise ConfigError(
-            f"recipe {config.recipe} trains {config.net}, a net that minifcn does not build yet; choose another recipe"
-        )
-    return config
+    return configuration.resolve(file, configuration.flags_given(arguments), where=arguments.config)
 
 
 def _resumed(arguments: argparse.Namespace) -> tuple[TrainConfig, checkpoint.Checkpoint]:

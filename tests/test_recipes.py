@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minifcn import recipes
+from minifcn import models, recipes
 from minifcn.config import resolve
 from minifcn.layers import Param
 from minifcn.optim import MomentumSGD
@@ -15,6 +15,7 @@ from minifcn.optim import MomentumSGD
 def test_every_recipe_is_a_configuration_with_a_source(name):
     config = resolve({}, {"recipe": name})
     assert config.recipe == name
+    assert config.net in models.FCNS and config.preset in models.presets_of(config.net)
     assert len(recipes.RECIPES[name]["source"]) > 20
     for key, value in recipes.settings(name).items():
         assert getattr(config, key) == value

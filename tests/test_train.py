@@ -256,12 +256,6 @@ def test_the_weights_tell_which_file_they_started_from(whole, tmp_path):
     assert "init" not in weights.open_net(whole / "weights.safetensors")[1]
 
 
-def test_a_recipe_for_a_net_that_is_not_built_yet_says_so(capsys):
-    message = refused(capsys, "--recipe", "alexnet2016")
-    assert "recipe alexnet2016 trains fcn-alexnet, a net that minifcn does not build yet" in message
-    assert "unknown" not in message
-
-
 def test_a_dry_run_tells_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main([*SMALL, "--dry-run"]) == 0

@@ -106,5 +106,7 @@ NETS: dict[str, Subject] = {
     "every-layer": _net(every_layer, "every-layer", (5, 7)),
     "fcn8s": _fcn("fcn8s"),
     "fcn8s-atonce": _fcn("fcn8s-atonce"),
+    "fcn-alexnet": _fcn("fcn-alexnet"),
+    "fcn-googlenet-8s": _fcn("fcn-googlenet-8s"),
 }
 SUBJECTS: dict[str, Subject] = OPS | {name: _layer(name) for name in LAYERS} | NETS

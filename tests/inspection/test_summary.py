@@ -75,6 +75,28 @@ def test_answers_of_other_nets():
     assert "input padding   81" not in answers(models.build("fcn8s"), (1, 3, 1, 1))  # 81 needs 33 pixels
 
 
+def test_answers_about_alexnet_and_googlenet_are_about_them():
+    alexnet, googlenet = (
+        answers(models.build(name, 21, "tiny", padding), SHAPE)  # widths do not matter here
+        for name, padding in (("fcn-alexnet", 100), ("fcn-googlenet-16s", 35))
+    )
+    assert "through a window of 6x6, so 5 of its columns" in alexnet
+    assert "with 100, 100 - 82 = 18 are too many" in alexnet
+    assert "Why is upscore's kernel 63, and not 64?" in alexnet
+    assert "The padding of conv1/7x7_s2 moves the trunk" in googlenet
+    assert "with 35, 35 - 2 = 33 are too many" in googlenet
+    assert "fc6" not in googlenet
+    assert "every size works" in alexnet and "every size works" in googlenet
+    same = answers(models.build("fcn-googlenet", 21, "tiny", "same"), SHAPE)
+    assert "not pad the picture by 35?" in same and "pictures from 31x31 on work" in same
+    assert "'s kernel" not in answers(models.build("fcn8s", preset="tiny"), SHAPE)
+
+
+def test_the_smallest_picture_is_found_by_trying():
+    assert "pictures from 33x33 on work" in answers(models.build("fcn32s", 21, "tiny", 81), SHAPE)
+    assert "scale_data" not in answers(models.build("fcn8s", preset="tiny"), SHAPE)  # it is no at-once scale
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(Fraction(3), "3"), (Fraction(-161, 2), "-80.5"), (Fraction(1, 3), "1/3"), (Fraction(1, 32), "1/32")],
