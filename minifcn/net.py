@@ -78,11 +78,14 @@ class Net:
         self._inference = False
         self._strict = False
         self._training = True
+        self._passes = 0
 
     # --- building -----------------------------------------------------------------------------------------------------
 
     def input(self, name: str, channels: int) -> Handle:
         """Add an entrance for batches of (N, channels, H, W)."""
+        if not isinstance(channels, int) or channels < 1:
+            raise ShapeError(f"{name}: expected a whole number of channels, at least 1, got {channels!r}")
         return self._append(Node(name, Input(channels), (), coords.IDENTITY))
 
     def add(self, name: str, layer: Layer, *inputs: Handle) -> Handle:
@@ -91,6 +94,12 @@ class Net:
         Raises ShapeError for a name that is taken, a foreign handle, blobs of different strides joined, or an
         impossible crop.
         """
+        if not isinstance(layer, Layer):
+            raise ShapeError(f"{name}: expected a layer of minifcn.layers, got {layer!r}")
+        if any(node.layer is layer for node in self.nodes):
+            raise ShapeError(
+                f"{name}: this layer is in the net already; its one cache serves one place, so make another"
+            )
         like = (layer.like,) if isinstance(layer, Crop) and layer.like is not None else ()
         if not inputs:
             raise ShapeError(f"{name}: a layer needs at least one input blob; net.input(...) adds an entrance")
@@ -109,6 +118,8 @@ class Net:
         return self._append(Node(name, layer, tuple(handle.node for handle in (*inputs, *like)), place))
 
     def _append(self, node: Node) -> Handle:
+        if not isinstance(node.name, str):
+            raise ShapeError(f"{node.name!r}: a layer's name must be text")
         if node.name in self._index:
             raise ShapeError(f"{node.name}: this net has a layer of that name already")
         if not node.name or "." in node.name:
@@ -196,7 +207,9 @@ class Net:
         Only a pass that came to the last layer can be followed by `backward`.
         """
         kept = self._kept(keep)
+        _check_inputs(inputs)
         shapes = self._shapes([tuple(x.shape) for x in inputs])
+        mine = self._begin_pass()
         self.blobs.clear()
         self._drop_caches()
         made: list[tuple[Shape, np.dtype]] = []
@@ -225,6 +238,7 @@ class Net:
             seconds = time.perf_counter() - start
             yield Step(node.name, node.layer, xs, y, seconds, y.nbytes)
             del xs, y  # nothing of this frame outlives its use
+            self._check_current(mine)
 
     def back_steps(self, *dys: Array, keep: Collection[str] = ()) -> Iterator[Step]:
         """Run backward, yielding a Step after each layer, last layer first.
@@ -234,6 +248,7 @@ class Net:
         kept = self._kept(keep)
         wanted = self._wanted(kept)
         self._check_gradients(dys)
+        mine = self._begin_pass()
         self._made = None
         self.diffs.clear()
         diffs: dict[int, Array] = dict(zip(self._outputs(), dys, strict=True))
@@ -255,6 +270,7 @@ class Net:
             seconds = time.perf_counter() - start
             yield Step(node.name, node.layer, (), None, seconds, dy.nbytes, dy, dxs)
             del dy, dxs
+            self._check_current(mine)
 
     def zero_grads(self) -> None:
         """Forget all gradients."""
@@ -299,6 +315,7 @@ class Net:
 
         Raises WeightsError unless the names and shapes are exactly the net's; then nothing has been changed.
         """
+        state = {key: value if hasattr(value, "shape") else np.asarray(value) for key, value in state.items()}
         params = self.params
         missing = [key for key in params if key not in state]
         unknown = [key for key in state if key not in params]
@@ -330,6 +347,17 @@ class Net:
         return self
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _begin_pass(self) -> int:
+        """The number of a new pass; generators of earlier ones may not go on, for the caches are no longer theirs."""
+        self._passes += 1
+        return self._passes
+
+    def _check_current(self, number: int) -> None:
+        if number != self._passes:
+            raise MinifcnError(
+                "this pass over the net was overtaken by a newer one, which has its own caches; step anew"
+            )
 
     def _find(self, name: str) -> int:
         if name not in self._index:
@@ -424,6 +452,13 @@ class Net:
             return node.layer.backward(dy)
         except MinifcnError as error:
             raise type(error)(f"{node.name}: {error}") from None
+
+
+def _check_inputs(inputs: tuple[Array, ...]) -> None:
+    xp_of(*inputs)
+    for x in inputs:
+        if x.dtype.kind != "f":
+            raise ShapeError(f"expected a batch of floats, got {x.dtype}; minifcn.data.to_blob makes one of a picture")
 
 
 class _Kept(dict):

@@ -15,7 +15,7 @@ import numpy as np
 
 from minifcn import parallel
 from minifcn.backend import Array, to, to_numpy, xp_of
-from minifcn.errors import CheckpointError
+from minifcn.errors import CheckpointError, MinifcnError
 from minifcn.layers import Param
 
 
@@ -87,6 +87,8 @@ def clip_gradients(params: dict[str, Param], max_norm: float) -> Array:
     Returns the norm before, a 0-d float64 array on the gradients' device: nothing waits for a GPU here.
     """
     gradients = [p.grad for p in params.values() if p.learns and p.grad is not None]
+    if not gradients:
+        raise MinifcnError("clip_gradients: no parameter that learns has a gradient; run backward first")
     xp = xp_of(*gradients)
     norm = xp.sqrt(sum(_sum_of_squares(g) for g in gradients))
     factor = max_norm / xp.maximum(norm, max_norm)  # never above 1, and no division by zero

@@ -299,3 +299,27 @@ def test_help_teaches(capsys):
     out = capsys.readouterr().out
     for word in ("max_pool2d", "ConvTranspose2d", "fcn8s", "mutants", "exit status", "gradcheck.check("):
         assert word in out
+
+
+def test_working_in_place_is_told_not_measured():
+    """A leaky ReLU whose backward forgets the slope would measure itself against its own overwritten dy, and pass."""
+    x = np.random.default_rng(0).normal(size=(2, 3, 4))
+
+    def leaky(x):
+        return np.where(x > 0, x, 0.1 * x), x > 0
+
+    with pytest.raises(ShapeError, match="backward changed dy in place"):
+        gradcheck.check(leaky, lambda dy, m: (np.multiply(dy, m, out=dy),), {"x": x})
+    assert not gradcheck.check(leaky, lambda dy, m: (dy * m,), {"x": x}).passed
+    with pytest.raises(ShapeError, match="changed x in place"):
+        gradcheck.check(lambda x: (np.multiply(x, 2, out=x), None), lambda dy, _: (2 * dy,), {"x": x})
+
+
+def test_small_values_and_nothing_at_all():
+    x = 1e-6 * np.random.default_rng(0).normal(size=(3, 4))
+    assert gradcheck.check(lambda x: (x**3, x), lambda dy, x: (3 * x**2 * dy,), {"x": x}).passed
+    assert not gradcheck.check(lambda x: (x**3, x), lambda dy, x: (2 * x**2 * dy,), {"x": x}).passed
+    with pytest.raises(ShapeError, match="x is empty"):
+        gradcheck.check(double, lambda dy, _: (dy * 2,), {"x": np.zeros((0, 3))})
+    with pytest.raises(ShapeError, match="expected the arrays by name"):
+        gradcheck.check(double, lambda dy, _: (dy * 2,), x)

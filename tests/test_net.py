@@ -358,3 +358,49 @@ def test_astype_checks_gradients_in_float64(batch):
     net.backward(*ops.softmax_cross_entropy_backward(1.0, cache))
     assert {param.grad.dtype for param in net.params.values()} == {np.dtype(np.float64)}
     assert loss > 0
+
+
+# --- what goes wrong in a student's hands -----------------------------------------------------------------------------
+
+
+def test_a_pass_that_a_newer_one_overtook_cannot_go_on(batch):
+    """Its caches are gone: going on would mix two pictures' activations, and the gradients would be wrong."""
+    net = skip_net()
+    stale = net.steps(batch)
+    for _ in range(3):
+        next(stale)
+    y = net.forward(2 * batch)
+    with pytest.raises(MinifcnError, match="overtaken by a newer one"):
+        next(stale)
+    net.backward(y)  # the newer pass is whole
+
+    net.forward(batch)
+    stale = net.back_steps(y)
+    next(stale)
+    net.forward(batch)
+    with pytest.raises(MinifcnError, match="overtaken by a newer one"):
+        next(stale)
+
+
+def test_a_layer_has_one_place():
+    """Used twice, its parameters would be updated twice and its one cache overwritten."""
+    net, layer = Net(), Conv2d(1, 1, 1)
+    h = net.add("first", layer, net.input("data", channels=1))
+    with pytest.raises(ShapeError, match="second: this layer is in the net already"):
+        net.add("second", layer, h)
+
+
+def test_what_is_no_batch_no_layer_or_no_name_is_refused(batch):
+    net = skip_net()
+    with pytest.raises(MinifcnError, match="expected a NumPy or CuPy array, got list"):
+        net.forward(batch.tolist())
+    with pytest.raises(ShapeError, match="expected a batch of floats, got uint8"):
+        net.forward(batch.astype(np.uint8))
+    x = net.input("more", channels=1)
+    with pytest.raises(ShapeError, match="expected a layer"):
+        net.add("text", "conv", x)
+    with pytest.raises(ShapeError, match="name must be text"):
+        net.add(3, ReLU(), x)
+    for channels in (0, "3"):
+        with pytest.raises(ShapeError, match="expected a whole number of channels"):
+            net.input("none", channels=channels)

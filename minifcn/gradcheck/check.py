@@ -66,6 +66,8 @@ def check(
     rng = rng or np.random.default_rng(0)
     step = step or (LINEAR_STEP if linear else SMOOTH_STEP)
     tolerance = tolerance or (LINEAR_TOLERANCE if linear else SMOOTH_TOLERANCE)
+    if hasattr(arrays, "dtype"):
+        raise ShapeError(f"gradcheck of {name}: expected the arrays by name, as in {{'x': array}}, got one array")
     if not isinstance(arrays, Mapping):
         arrays = {f"x{k}": array for k, array in enumerate(arrays)}
     xp = xp_of(*arrays.values())
@@ -73,15 +75,26 @@ def check(
     for key, array in host.items():
         if array is not None and array.dtype != np.float64:
             raise ShapeError(f"gradcheck of {name}: {key} is {array.dtype}; differences need float64, use .astype(...)")
+        if array is not None and not array.size:
+            raise ShapeError(f"gradcheck of {name}: {key} is empty, so nothing could be checked")
 
-    result = function(*_on(xp, host))
+    given = _on(xp, host)
+    result = function(*given)
+    for (key, array), after in zip(host.items(), given, strict=True):
+        if array is not None and not np.array_equal(to_numpy(after), array):
+            raise ShapeError(f"gradcheck of {name}: the function changed {key} in place; others may still need it")
     if not (isinstance(result, tuple) and len(result) == 2):
         raise ShapeError(f"gradcheck of {name}: the function must return (y, cache), got {type(result).__name__}")
     y, cache = result
+    if not hasattr(y, "dtype"):
+        raise ShapeError(f"gradcheck of {name}: the function must return an array first, got {type(y).__name__}")
     if y.dtype != np.float64:
         raise ShapeError(f"gradcheck of {name}: float64 went in and {y.dtype} came out; an operation keeps its dtype")
     dy = rng.normal(size=y.shape)
-    gradients = backward(xp.asarray(dy), cache)
+    upstream = xp.asarray(dy.copy())
+    gradients = backward(upstream, cache)
+    if not np.array_equal(to_numpy(upstream), dy):
+        raise ShapeError(f"gradcheck of {name}: backward changed dy in place; another branch may still need it")
     if not isinstance(gradients, (tuple, list)) or len(gradients) != len(host):
         count = len(gradients) if isinstance(gradients, (tuple, list)) else type(gradients).__name__
         raise ShapeError(
@@ -103,7 +116,10 @@ def check(
 
         claimed = np.zeros_like(array) if gradient is None else to_numpy(gradient)
         # Linear functions take any step; others one that is small beside the values themselves.
-        steps = [step] if linear else [step * max(1.0, _size(array)) / shrink for shrink in (1, 10, 100)]
+        size = _size(array)
+        steps = [step] if linear else [step * max(1.0, size) / shrink for shrink in (1, 10, 100)]
+        if not linear and 0 < size < 0.01:
+            steps.append(step * size)
         error = _error(output, dy, array, claimed, directions, steps, rng)
         note = "none came back, taken for zero" if gradient is None else "" if claimed.any() else "the gradient is zero"
         rows.append(Row(name, case, key, error, tolerance, note))
@@ -111,7 +127,8 @@ def check(
 
 
 def _on(xp: Namespace, host: Mapping[str, np.ndarray | None]) -> list[Array | None]:
-    return [None if a is None else xp.asarray(a) for a in host.values()]
+    """Copies on the device: a function that works in place must not reach what it is measured against."""
+    return [None if a is None else xp.asarray(a.copy()) for a in host.values()]
 
 
 def _misfit(gradient: Array | None, array: np.ndarray) -> str:

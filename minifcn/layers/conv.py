@@ -25,6 +25,8 @@ class _Convolution(Layer):
 
     def __init__(self, in_channels: int, out_channels: int, geometry: Geometry, weight: Shape, bias: bool) -> None:
         super().__init__()
+        if not isinstance(in_channels, int) or not isinstance(out_channels, int):
+            raise ShapeError(f"{self.kind}: channels must be whole numbers, got {in_channels!r} and {out_channels!r}")
         if min(in_channels, out_channels) < 1 or in_channels % geometry.groups or out_channels % geometry.groups:
             raise ShapeError(
                 f"{self.kind}: groups={geometry.groups} must divide {in_channels} input and {out_channels} "

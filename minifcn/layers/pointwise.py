@@ -56,8 +56,8 @@ class Dropout(Layer):
 
     def __init__(self, p: float = 0.5, rng: np.random.Generator | None = None) -> None:
         super().__init__()
-        if not 0 <= p < 1:
-            raise ShapeError(f"Dropout: expected 0 <= p < 1, got {p}")
+        if not isinstance(p, (int, float)) or not 0 <= p < 1:
+            raise ShapeError(f"Dropout: expected 0 <= p < 1, got {p!r}")
         self.p, self.rng = p, rng
 
     def forward(self, *xs: Array) -> Array:

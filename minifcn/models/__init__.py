@@ -79,8 +79,8 @@ def build(
     if preset not in trunks.presets:
         known = ", ".join(trunks.presets)
         raise ShapeError(f"unknown preset {preset!r} of {name}{did_you_mean(preset, trunks.presets)}; it has {known}")
-    if num_classes < 1:
-        raise ShapeError(f"{name}: expected at least 1 class, got {num_classes}")
+    if not isinstance(num_classes, int) or num_classes < 1:
+        raise ShapeError(f"{name}: expected at least 1 class, got {num_classes!r}")
     widths = trunks.presets[preset]
     net = Net()
     net.spec = {"name": name, "num_classes": num_classes, "preset": preset}

@@ -47,6 +47,7 @@ def softmax_cross_entropy(
     if mask is not None:
         counted &= mask
     if check_labels:
+        _check_weights(class_weights)
         _check_labels(labels, counted, classes, ignore_index)
     labels = xp.where(counted, labels, 0).astype(xp.int32)
     weights = counted.astype(scores.dtype)
@@ -119,6 +120,11 @@ def _check(scores: Array, labels: Array, reduction: str, class_weights: Array | 
             f"softmax_cross_entropy: expected a boolean mask of {tuple(labels.shape)}, got "
             f"{tuple(mask.shape)} {mask.dtype}"
         )
+
+
+def _check_weights(class_weights: Array | None) -> None:
+    if class_weights is not None and not bool((class_weights >= 0).all()):  # written so that NaN is refused
+        raise DataError(f"softmax_cross_entropy: class weights must be 0 or more, got {to_numpy(class_weights)}")
 
 
 def _check_labels(labels: Array, counted: Array, classes: int, ignore_index: int) -> None:

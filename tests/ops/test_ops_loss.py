@@ -6,6 +6,7 @@ import pytest
 
 from minifcn import ops
 from minifcn.backend import to_numpy
+from minifcn.errors import DataError
 from minifcn.gradcheck.cases import CASES
 
 LABELS = np.array([[[0, 1, 2], [255, 1, 0]]], np.uint8)
@@ -77,7 +78,8 @@ def test_nothing_waits_for_the_device_but_the_check_of_the_labels(rng):
         fakegpu.transfers.reset()
         y, cache = function(*arrays)
         getattr(ops, f"{case.op}_backward")(fakegpu.ones(y.shape, y.dtype), cache)
-        assert fakegpu.transfers.to_host == (case.op == "softmax_cross_entropy"), str(case)
+        looks = 2 if case.op == "softmax_cross_entropy" else 0  # at the labels, and at class weights if there are any
+        assert fakegpu.transfers.to_host <= looks, str(case)
     scores, labels = fakegpu.zeros((1, 3, 2, 3)), fakegpu.asarray(LABELS)
     fakegpu.transfers.reset()
     ops.softmax_cross_entropy(scores, labels, check_labels=False)
@@ -98,3 +100,10 @@ def test_dropout_without_a_generator_passes_everything(xp):
     y, cache = ops.dropout(x, 0.5, None)
     assert y is x
     assert ops.dropout_backward(x, cache)[0] is x
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan])
+def test_class_weights_below_zero_or_nan_are_refused(bad):
+    """They would count as 'not at all', and the loss would be a silent 0."""
+    with pytest.raises(DataError, match="class weights must be 0 or more"):
+        ops.softmax_cross_entropy(np.zeros((1, 3, 2, 2)), np.zeros((1, 2, 2), int), class_weights=np.full(3, bad))
