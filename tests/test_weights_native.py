@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 from minifcn import models, weights
 from minifcn.errors import MinifcnError, WeightsError
 from minifcn.files import atomic_path
+from minifcn.weights import tensors
 
 CLASSES = ["background", "cat", "Straße"]
 ABOUT = {"classes": CLASSES, "palette": [[0, 0, 0], [255, 0, 0], [0, 255, 0]]}
@@ -131,6 +132,46 @@ def test_weights_that_are_no_numbers_are_refused(net, path, value):
         weights.open_net(path)
 
 
+def test_weights_beyond_float32_are_refused(net, path):
+    state = {**net.state_dict(), "fc6.bias": np.full(net.params["fc6.bias"].data.shape, 1e300)}
+    save_file(state, path)
+    with pytest.raises(WeightsError, match=r"fc6\.bias holds NaN, Inf or numbers that float32 cannot hold"):
+        weights.load(net, path)
+
+
+def test_another_number_of_classes_is_told_in_a_word(net, path):
+    weights.save(path, models.build("fcn16s", num_classes=7, preset="tiny"))
+    with pytest.raises(WeightsError, match=r"w\.safetensors: 7 classes in the file, your data has 3") as error:
+        weights.load(net, path)
+    assert "load_state_dict" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"mean": [1, 2]}, "mean in its metadata: expected three finite numbers, got"),
+        ({"mean": [1, 2, float("nan")]}, "mean .*nan"),
+        ({"mean": "grey"}, "mean .*'grey'"),
+        ({"mean": [1, 2, 10**400]}, "mean "),
+        ({"scale": "one"}, "scale "),
+        ({"channels": 3}, "channels "),
+        ({"palette": [[0, 0, 300]]}, "palette .*300"),
+        ({"palette": [[0, 0]]}, "palette "),
+        ({"palette": [[0, 0, 0]] * 257}, "palette .*at most 256"),
+        ({"palette": {"sky": 1}}, "palette "),
+        ({"classes": ["a", "b", "a"]}, "classes .*none twice"),
+        ({"classes": ["a", "b", ""]}, "classes "),
+        ({"classes": [["a"], "b", "c"]}, "classes "),
+        ({"classes": 3}, "classes "),
+        ({"classes": ["a", "b"]}, "names 2 classes, its net has 3"),
+    ],
+)
+def test_metadata_that_cannot_be_used_is_told_when_the_file_is_read(net, path, entry, message):
+    weights.save(path, net, entry)
+    with pytest.raises(WeightsError, match=rf"w\.safetensors: .*{message}"):
+        weights.open_net(path)
+
+
 def hostile(kind: str, whole: bytes) -> bytes:
     def with_header(header: dict, data: bytes = b"1234") -> bytes:
         text = json.dumps(header).encode()
@@ -179,10 +220,23 @@ def test_hostile_files_give_one_clear_error(net, path, kind):
         assert str(path) in str(error.value)
 
 
-def test_a_file_that_is_not_there_or_a_folder(tmp_path):
-    for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(WeightsError, match="cannot be read"):
+def test_a_file_that_is_not_there_a_folder_or_a_checkpoint(net, tmp_path):
+    checkpoint = tmp_path / "checkpoint.safetensors"
+    tensors.write(checkpoint, {}, {"format": tensors.CHECKPOINT, "version": 1})
+    for path, message in (
+        (tmp_path / "none", "cannot be read"),
+        (tmp_path, "this is a folder, and has no weights"),
+        (checkpoint, "is a checkpoint, .*leaves its weights in"),
+    ):
+        with pytest.raises(WeightsError, match=message):
             weights.open_net(path)
+    weights.save(tmp_path / "weights.safetensors", net)
+    for path, message in (
+        (tmp_path, rf"this is a folder; try {tmp_path}/weights\.safetensors"),
+        (checkpoint, rf"weights are in {tmp_path}/weights\.safetensors"),
+    ):
+        with pytest.raises(WeightsError, match=message):
+            weights.load(net, path)
 
 
 def test_files_have_the_rights_of_any_new_file(net, path, tmp_path):

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from minifcn.data.preprocess import MEAN_BGR
 from minifcn.errors import MinifcnError, WeightsError
 from minifcn.net import Net
 from minifcn.weights import tensors
+from minifcn.weights.metadata import check
 from minifcn.weights.recognition import recognise
 from minifcn.weights.report import Report
 
@@ -44,6 +46,12 @@ def save(path: str | PathLike[str], net: Net, metadata: Mapping[str, Any] | None
 def load(net: Net, path: str | PathLike[str]) -> Report:
     """Copies a file's weights into `net`. All names and shapes must fit, or WeightsError and the net is unchanged."""
     arrays, metadata = _read(path)
+    theirs, score = arrays.get("score_fr.weight"), net.params.get("score_fr.weight")
+    if theirs is not None and theirs.ndim == 4 and score is not None and len(theirs) != len(score.data):
+        raise WeightsError(
+            f"{path}: {len(theirs)} classes in the file, your data has {len(score.data)}: score_fr.weight and the "
+            f"other score layers do not fit{_built_as(metadata)}"
+        )
     return _put(net, path, arrays, metadata)
 
 
@@ -63,18 +71,32 @@ def open_net(path: str | PathLike[str], spec: Mapping[str, Any] | None = None) -
     for key, value in (spec or {}).items():
         if net.spec.get(key) != value:
             raise WeightsError(f"{path}: its {key} is {net.spec.get(key)!r}, as the file says, not {value!r}")
+    names = metadata.get("classes", [])
+    if names and len(names) != net.spec["num_classes"]:
+        raise WeightsError(f"{path}: its metadata names {len(names)} classes, its net has {net.spec['num_classes']}")
     report = _put(net, path, arrays, metadata)
     return net, {**INPUT, **metadata, "net": net.spec, "assumed": assumed + report.assumed}
 
 
 def _read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    if Path(path).is_dir():
+        inside = Path(path) / "weights.safetensors"
+        hint = f"; try {inside}" if inside.is_file() else ", and has no weights.safetensors"
+        raise WeightsError(f"{path}: expected a weight file, this is a folder{hint}")
     arrays, metadata = tensors.read(path)
+    if metadata.get("format") == tensors.CHECKPOINT:
+        beside = Path(path).with_name("weights.safetensors")
+        hint = f"its run's weights are in {beside}" if beside.is_file() else (
+            f"the run leaves its weights in {beside} when it is finished (minifcn train --resume {beside.parent})"
+        )  # fmt: skip
+        raise WeightsError(f"{path}: is a checkpoint, for --resume, not a weight file; {hint}")
     if metadata.get("format") == FORMAT and metadata.get("version") != VERSION:
         raise WeightsError(
             f"{path}: has format version {metadata.get('version')!r}, this minifcn reads {VERSION}; "
             "use the minifcn that wrote it"
         )
-    return arrays, metadata
+    check(path, metadata)
+    return tensors.as_float32(path, arrays), metadata
 
 
 def _build(path: str | PathLike[str], spec: Mapping[str, Any], numbers: int) -> Net:
@@ -89,13 +111,10 @@ def _build(path: str | PathLike[str], spec: Mapping[str, Any], numbers: int) -> 
 
 
 def _put(net: Net, path: str | PathLike[str], arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Report:
-    for name, array in arrays.items():
-        if array.dtype.kind != "f" or not np.isfinite(array).all():
-            raise WeightsError(f"{path}: {name} holds NaN, Inf or no floating numbers ({array.dtype})")
     try:
         net.load_state_dict(arrays)
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}{_built_as(metadata)}") from None
+        raise WeightsError(f"{path}: {str(error).removeprefix('load_state_dict: ')}{_built_as(metadata)}") from None
     return Report(source=str(path), taken=list(net.params), assumed=_assumed(metadata))
 
 

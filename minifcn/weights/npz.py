@@ -13,6 +13,7 @@ import numpy as np
 from minifcn import models
 from minifcn.errors import WeightsError
 from minifcn.net import Net
+from minifcn.weights import tensors
 
 PARAMS = {"0": "weight", "1": "bias"}
 #: Caffe's classifiers were trained on pictures less these.
@@ -41,7 +42,7 @@ def open_npz(path: str | PathLike[str], name: str) -> tuple[Net, dict[str, Any]]
     try:
         net.load_state_dict(state)
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from None
+        raise WeightsError(f"{path}: {str(error).removeprefix('load_state_dict: ')}") from None
     return net, {**INPUT, "net": net.spec}
 
 
@@ -58,7 +59,4 @@ def _arrays(path: str | PathLike[str]) -> Mapping[str, np.ndarray]:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
     except (BadZipFile, zlib.error, ValueError, EOFError, KeyError, RuntimeError, MemoryError) as error:
         raise WeightsError(f"{path}: not a whole .npz archive of arrays: {error}") from error
-    for key, array in arrays.items():
-        if not isinstance(array, np.ndarray) or array.dtype.kind != "f" or not np.isfinite(array).all():
-            raise WeightsError(f"{path}: {key} holds NaN, Inf or no floating numbers")
-    return arrays
+    return tensors.as_float32(path, arrays)

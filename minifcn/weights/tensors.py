@@ -20,6 +20,8 @@ from minifcn.files import atomic_path
 #: The metadata entry that holds the JSON. One only: the library writes several in any order, and the same content is to
 #: give the same bytes.
 KEY = "minifcn"
+#: What the metadata of a run's checkpoint calls itself: it is no weight file, and whoever opens it as one is told so.
+CHECKPOINT = "minifcn checkpoint"
 
 
 def write(path: str | PathLike[str], arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
@@ -49,3 +51,18 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, An
     if not isinstance(metadata, dict):
         raise WeightsError(f"{path}: its metadata is not a JSON object: {text[:80]}")
     return arrays, metadata
+
+
+def as_float32(path: str | PathLike[str], arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The arrays as nets compute with them; WeightsError if one is not of floating numbers that are finite then."""
+    cast = {}
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+            raise WeightsError(
+                f"{path}: {name} holds NaN, Inf or no floating numbers ({getattr(array, 'dtype', 'no array')})"
+            )
+        with np.errstate(over="ignore"):  # what is too large becomes Inf, and is found below
+            cast[name] = array.astype(np.float32, copy=False)
+        if not np.isfinite(cast[name]).all():
+            raise WeightsError(f"{path}: {name} holds NaN, Inf or numbers that float32 cannot hold")
+    return cast
