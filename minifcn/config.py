@@ -15,13 +15,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from minifcn import recipes
+from minifcn import models, recipes
 from minifcn.errors import ConfigError, did_you_mean
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+#: The `where` of settings that flags gave: an error then names the flag.
+FLAGS = "flags"
+_PRESETS = ", ".join(dict.fromkeys(preset for name in models.FCNS for preset in models.presets_of(name)))
 
 
 def _setting(
@@ -33,9 +37,10 @@ def _setting(
     least: float = -math.inf,
     most: float = math.inf,
     above: float = -math.inf,
+    below: float = math.inf,
 ) -> Any:
-    """A dataclass field with what flags, files and checks need to know of it. `above` is a bound not to be reached."""
-    limits = dict(help=help, group=group, choices=choices, least=least, most=most, above=above)
+    """A dataclass field with what flags, files and checks need to know. `above` and `below` are not to be reached."""
+    limits = dict(help=help, group=group, choices=choices, least=least, most=most, above=above, below=below)
     return field(default=default, metadata=limits)
 
 
@@ -50,9 +55,7 @@ class TrainConfig:
     net: str = _setting(
         "fcn8s", "fcn32s, fcn16s, fcn8s, fcn8s-atonce, fcn-alexnet, fcn-googlenet[-16s|-8s]", group="net"
     )
-    preset: str = _setting(
-        "tiny", "width of the layers: tiny, small, or as published: vgg16 (134 M parameters), ...", group="net"
-    )
+    preset: str = _setting("tiny", f"width of the layers, of each net some of {_PRESETS}", group="net")
     input_padding: int | str = _setting(
         "preset", "pixels around the picture: 100 as in the paper, 'same', or the 'preset''s own", group="net"
     )
@@ -80,7 +83,7 @@ class TrainConfig:
     lr_policy: str = _setting(
         "fixed", "fixed, or poly: lr (1 - step/iterations)^0.9", group="optimisation", choices=("fixed", "poly")
     )
-    momentum: float = _setting(0.9, "share of the last step in the next", group="optimisation", least=0, most=1)
+    momentum: float = _setting(0.9, "share of the last step in the next", group="optimisation", least=0, below=1)
     weight_decay: float = _setting(0.0005, "pull of the weights to 0; biases have none", group="optimisation", least=0)
     loss: str = _setting(
         "mean", "over the pixels: mean, or the reference's sum", group="optimisation", choices=("mean", "sum")
@@ -124,7 +127,7 @@ def resolve(file: Mapping[str, Any], flags: Mapping[str, Any], where: str = "set
     The recipe is the one that flags or file name, else the default; its learning rate may depend on the net.
     Raises ConfigError for unknown keys and values that do not fit.
     """
-    given = {**checked(file, where), **checked(flags, "flags")}
+    given = {**checked(file, where), **checked(flags, FLAGS)}
     base = recipes.settings(check("recipe", given.get("recipe", TrainConfig.recipe), "settings"), given.get("net"))
     return TrainConfig(**{**base, **given})
 
@@ -155,17 +158,18 @@ def checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
 def check(name: str, value: Any, where: str) -> Any:
     """`value` in the type of setting `name` (an int becomes a float where one is asked for), or ConfigError."""
     kind = _TYPES[name]
+    said = "--" + name.replace("_", "-") if where == FLAGS else f"{where}: {name}"
     if kind is float and type(value) is int:
         value = float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{where}: {name} expects {_name_of(kind)}, got {value!r}")
+        raise ConfigError(f"{said} expects {_name_of(kind)}, got {value!r}")
     limits = _limits(name)
     if limits["choices"] and value not in limits["choices"]:
-        raise ConfigError(f"{where}: {name} cannot be {value!r}{did_you_mean(value, limits['choices'])}")
+        raise ConfigError(f"{said} cannot be {value!r}{did_you_mean(value, limits['choices'])}")
     if isinstance(value, (int, float)):
         too_low = not (value >= limits["least"] and value > limits["above"])  # written so that NaN is refused
-        if too_low or value > limits["most"] or math.isinf(value):
-            raise ConfigError(f"{where}: {name} expects a number {_range(limits)}, got {value!r}")
+        if too_low or value > limits["most"] or value >= limits["below"]:
+            raise ConfigError(f"{said} expects a number {_range(limits)}, got {value!r}")
     return value
 
 
@@ -224,7 +228,10 @@ def _reader(kind: Any) -> Any:
         return kind
 
     def number_or_text(text: str) -> int | str:
-        return int(text) if text.lstrip("-").isdigit() else text
+        try:
+            return int(text)
+        except ValueError:
+            return text
 
     return number_or_text
 
@@ -246,4 +253,6 @@ def _range(limits: Mapping[str, Any]) -> str:
         words.append(f"of at least {limits['least']:g}")
     if limits["most"] < math.inf:
         words.append(f"of at most {limits['most']:g}")
+    if limits["below"] < math.inf:
+        words.append(f"below {limits['below']:g}")
     return " and ".join(words) or "that is finite"

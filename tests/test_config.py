@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 
 from minifcn import config as configuration
+from minifcn import models
 from minifcn.command import Parser
 from minifcn.config import TrainConfig, names, overrides, read_toml, resolve, to_toml
 from minifcn.errors import ConfigError
@@ -68,7 +70,8 @@ def test_every_setting_has_a_flag_that_is_read_in_its_type():
         ({"batch_size": 2.0}, "batch_size expects an integer, got 2.0"),
         ({"batch_size": True}, "batch_size expects an integer, got True"),
         ({"iterations": 0}, "iterations expects a number of at least 1"),
-        ({"momentum": 1.5}, "of at least 0 and of at most 1"),
+        ({"momentum": 1.5}, "momentum expects a number of at least 0 and below 1"),
+        ({"momentum": 1}, "of at least 0 and below 1, got 1"),
         ({"mirror": 1}, "mirror expects true or false, got 1"),
         ({"loss": "means"}, "loss cannot be 'means'; did you mean 'mean'"),
         ({"recipe": "tinny"}, "did you mean 'tiny'"),
@@ -117,3 +120,22 @@ def test_values_are_in_their_types():
     assert isinstance(TrainConfig(lr=1).lr, float)
     with pytest.raises(ConfigError, match="seed expects"):
         TrainConfig(seed=-1)
+
+
+def test_what_flags_gave_is_told_as_flags():
+    for flags, message in (
+        (["--batch-size", "0"], r"^--batch-size expects a number of at least 1, got 0$"),
+        (["--loss", "means"], r"^--loss cannot be 'means'; did you mean 'mean'"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            resolve({}, parse(*flags))
+    assert parse("--input-padding", "²5") == {"input_padding": "²5"}  # for the net to refuse
+
+
+def test_the_help_names_every_preset_of_the_nets():
+    parser = Parser(prog="x")
+    configuration.add_flags(parser)
+    text = " ".join(parser.format_help().split())
+    presets = {preset for name in models.FCNS for preset in models.presets_of(name)}
+    (listed,) = re.findall(r"of each net some of ([a-z0-9, ]+) \[", text)
+    assert set(listed.split(", ")) == presets
