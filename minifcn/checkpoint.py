@@ -5,7 +5,8 @@ One safetensors file: arrays "weights/NAME" and "velocity/NAME", the rest JSON i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -16,12 +17,12 @@ from minifcn.net import Net
 from minifcn.optim import MomentumSGD
 from minifcn.weights import tensors
 
-FORMAT = "minifcn checkpoint"
+FORMAT = tensors.CHECKPOINT
 VERSION = 1
 
 
 class Checkpoint(NamedTuple):
-    """A file's content. `state` is what the run put beside the arrays: JSON values."""
+    """A file's content. `state` is what the run put beside the arrays: JSON values, as `_STATE` lists."""
 
     weights: dict[str, np.ndarray]
     velocity: dict[str, np.ndarray]
@@ -53,9 +54,15 @@ def load(path: str | PathLike[str]) -> Checkpoint:
     if (metadata.get("format"), metadata.get("version")) != (FORMAT, VERSION):
         got = f"{metadata.get('format')!r} {metadata.get('version')!r}"
         raise CheckpointError(f"{path}: expected a {FORMAT} of version {VERSION}, got {got}")
-    return Checkpoint(
-        _below("weights/", arrays), _below("velocity/", arrays), metadata["generators"], metadata["state"]
-    )
+    generators, state = metadata.get("generators"), metadata.get("state")
+    if not (isinstance(generators, list) and all(isinstance(each, dict) for each in generators)):
+        raise CheckpointError(f"{path}: damaged: expected a list of generators' states, got {generators!r:.80}")
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{path}: damaged: expected the state of a run, got {state!r:.80}")
+    for key, (fits, expected) in _STATE.items():
+        if not fits(state.get(key)):
+            raise CheckpointError(f"{path}: damaged: its {key} is {state.get(key)!r:.80}, expected {expected}")
+    return Checkpoint(_below("weights/", arrays), _below("velocity/", arrays), generators, state)
 
 
 def restore(checkpoint: Checkpoint, net: Net, sgd: MomentumSGD) -> None:
@@ -69,13 +76,25 @@ def restore(checkpoint: Checkpoint, net: Net, sgd: MomentumSGD) -> None:
     try:
         net.load_state_dict(checkpoint.weights)
     except MinifcnError as error:
-        raise CheckpointError(f"the checkpoint belongs to another net: {error}") from error
+        raise CheckpointError(
+            f"the checkpoint belongs to another net: {str(error).removeprefix('load_state_dict: ')}"
+        ) from error
     sgd.load_state_dict(checkpoint.velocity)
     for generator, state in zip(generators, checkpoint.generators, strict=True):
         try:
             generator.bit_generator.state = state
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
             raise CheckpointError(f"the checkpoint's generator state does not fit: {error}") from error
+
+
+#: What `load` promises of a run's state: a test of the value, and its description.
+_STATE: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "step": (lambda value: type(value) is int and value >= 0, "a whole number of at least 0"),
+    "seconds": (lambda value: type(value) in (int, float) and 0 <= value < math.inf, "a number of at least 0"),
+    "evaluated": (lambda value: isinstance(value, bool), "true or false"),
+    "config": (lambda value: isinstance(value, dict), "the settings"),
+    "init": (lambda value: value is None or isinstance(value, dict), "nothing, or a file and its hash"),
+}
 
 
 def _below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

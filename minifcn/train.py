@@ -78,8 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         init = {"file": Path(config.init).name, "sha256": sha256(config.init)} if config.init and not saved else None
         session = Session(config, folder, net, sgd, objective, loader, val, init)
         if saved:
-            folder.write_config(config)
             session.restore(saved)
+            folder.write_config(config)  # only now: a run that cannot go on stays as it was
 
         stack.enter_context(checks.no_warnings())
         if config.strict:

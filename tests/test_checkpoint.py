@@ -11,6 +11,9 @@ import pytest
 from minifcn import checkpoint, models, weights
 from minifcn.errors import CheckpointError
 from minifcn.optim import MomentumSGD
+from minifcn.weights import tensors
+
+STATE = {"step": 1, "seconds": 0.5, "evaluated": True, "init": None, "config": {}}
 
 
 def make(seed: int):
@@ -31,7 +34,7 @@ def path(tmp_path):
 
 def test_everything_comes_back(path):
     net, sgd = make(1)
-    state = {"step": 7, "seconds": 0.1 + 0.2, "config": {"net": "fcn32s", "lr": 1e-10}}
+    state = {"step": 7, "seconds": 0.1 + 0.2, "evaluated": True, "init": None, "config": {"net": "fcn32s", "lr": 1e-10}}
     checkpoint.save(path, net, sgd, state)
     next_draws = [generator.random() for generator in net.generators()]
 
@@ -57,29 +60,29 @@ def small_disk():
 
 def test_a_full_disk_leaves_the_checkpoint_before_whole(path, request):
     net, sgd = make(1)
-    checkpoint.save(path, net, sgd, {"step": 1})
+    checkpoint.save(path, net, sgd, STATE)
     before = path.read_bytes()
     assert len(before) > 1_000_000
     request.getfixturevalue("small_disk")
     with pytest.raises(CheckpointError, match=r"checkpoint\.safetensors: cannot be written"):
-        checkpoint.save(path, net, sgd, {"step": 2})
+        checkpoint.save(path, net, sgd, {**STATE, "step": 2})
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
 
 
 def test_ruined_weights_do_not_replace_good_ones(path):
     net, sgd = make(1)
-    checkpoint.save(path, net, sgd, {"step": 1})
+    checkpoint.save(path, net, sgd, STATE)
     before = path.read_bytes()
     net.params["fc7.weight"].data[0] = np.nan
     with pytest.raises(CheckpointError, match=r"not written, weights/fc7\.weight holds NaN"):
-        checkpoint.save(path, net, sgd, {"step": 2})
+        checkpoint.save(path, net, sgd, {**STATE, "step": 2})
     assert path.read_bytes() == before
 
 
 def test_truncated_or_other_files_are_refused(path):
     net, sgd = make(1)
-    checkpoint.save(path, net, sgd, {"step": 1})
+    checkpoint.save(path, net, sgd, STATE)
     whole = path.read_bytes()
     path.write_bytes(whole[:-5])
     with pytest.raises(CheckpointError, match="not a whole safetensors file"):
@@ -91,10 +94,32 @@ def test_truncated_or_other_files_are_refused(path):
 
 def test_a_checkpoint_of_another_net_is_refused(path):
     net, sgd = make(1)
-    checkpoint.save(path, net, sgd, {"step": 1})
+    checkpoint.save(path, net, sgd, STATE)
     other = models.build("fcn32s", num_classes=3, preset="small", rng=np.random.default_rng(0))
     with pytest.raises(CheckpointError, match="belongs to another net"):
         checkpoint.restore(checkpoint.load(path), other, MomentumSGD(other.params, lr=0.1))
     bare = models.build("fcn32s", num_classes=2, preset="small")  # draws nothing
     with pytest.raises(CheckpointError, match="generators"):
         checkpoint.restore(checkpoint.load(path), bare, MomentumSGD(bare.params, lr=0.1))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"state": None}, "expected the state of a run, got None"),
+        ({"generators": [1]}, r"list of generators' states, got \[1\]"),
+        ({"state": {**STATE, "step": "x"}}, "its step is 'x', expected a whole number"),
+        ({"state": {**STATE, "step": -5}}, "its step is -5"),
+        ({"state": {**STATE, "step": True}}, "its step is True"),
+        ({"state": {**STATE, "seconds": None}}, "its seconds is None"),
+        ({"state": {"step": 1, "seconds": 0}}, "its evaluated is None"),
+        ({"state": {**STATE, "config": "lr"}}, "its config is 'lr'"),
+    ],
+)
+def test_damaged_metadata_is_told_with_the_file(path, damage, message):
+    about = {"format": checkpoint.FORMAT, "version": checkpoint.VERSION, "generators": [], "state": STATE}
+    tensors.write(path, {}, about)
+    assert checkpoint.load(path).state == STATE
+    tensors.write(path, {}, {**about, **damage})
+    with pytest.raises(CheckpointError, match=rf"checkpoint\.safetensors: damaged: .*{message}"):
+        checkpoint.load(path)

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import os
 import re
+import shutil
 import signal
 import time
 
@@ -209,7 +210,11 @@ def test_what_a_resume_refuses(whole, tmp_path, capsys):
 
 def test_what_a_start_refuses(whole, tmp_path, capsys):
     out = ["--out", str(tmp_path / "new")]
-    assert "no run is overwritten" in refused(capsys, *SMALL, "--out", str(whole))
+    assert f"go on with --resume {whole}" in refused(capsys, *SMALL, "--out", str(whole))
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "note.txt").touch()
+    message = refused(capsys, *SMALL, "--out", str(tmp_path / "used"))
+    assert "nothing is overwritten" in message and "--resume" not in message
     assert "did you mean '--batch-size'" in refused(capsys, "--batchsize", "3")
     assert "did you mean 'fcn8s'" in refused(capsys, *SMALL, *out, "--net", "fcn-8s")
     assert "a classifier cannot be trained on label maps" in refused(
@@ -225,7 +230,31 @@ def test_a_loss_that_explodes_is_explained(tmp_path, capsys):
     message = refused(capsys, *SMALL, "--out", str(tmp_path / "run"), "--lr", "1e18", "--clip-norm", "0")
     assert "the loss is nan" in message or "the loss is inf" in message
     assert "Run again under strict checks: conv" in message or "NaN or infinite: the steps were too long" in message
-    assert "Try --lr " in message and "--clip-norm" in message
+    assert "Try --lr 1e+17 (now 1e+18), or --clip-norm 5" in message
+
+
+def test_the_advice_for_a_loss_that_exploded_is_about_the_settings():
+    net = models.build("fcn8s", 7, "tiny", rng=np.random.default_rng(0))
+    config = TrainConfig(lr=0.5, lr_policy="poly", clip_norm=3)
+    message = str(checks.explain_loss(net, 900, float("nan"), config, rerun=lambda: None))
+    assert "Try --lr 0.05 (now 0.5); a loss" in message and "--clip-norm" not in message
+
+
+def test_a_run_whose_files_are_damaged_is_told_and_left_as_it_is(whole, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    config, log = (run / "config.toml").read_bytes(), (run / "log.csv").read_text()
+    lines = log.splitlines(keepends=True)
+    loss = lines[2].split(",")[1]
+    for text, message in (
+        (log.replace(loss, "abc"), "log.csv: cannot be continued: could not convert"),
+        ("".join(lines[:2] + lines[3:]), "expected a row for each of the steps 1..6 without gaps, got 5"),
+        (log.replace(loss, ""), "step 2 lacks or adds columns"),
+        ("", "steps 1..6"),
+    ):
+        (run / "log.csv").write_text(text)
+        assert message in refused(capsys, "--resume", str(run), "--iterations", "7")
+        assert (run / "config.toml").read_bytes() == config and (run / "log.csv").read_text() == text
 
 
 def test_an_untrained_trunk_of_zeros_is_found_before_training(tmp_path, capsys):

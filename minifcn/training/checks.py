@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from minifcn.backend import xp_of
+from minifcn.config import TrainConfig
 from minifcn.data import IGNORE, Batch
 from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError
 from minifcn.net import Net
@@ -67,11 +68,12 @@ def gradients(net: Net) -> None:
         )
 
 
-def explain_loss(net: Net, step: int, loss: float, lr: float, rerun: Callable[[], object]) -> MinifcnError:
+def explain_loss(net: Net, step: int, loss: float, config: TrainConfig, rerun: Callable[[], object]) -> MinifcnError:
     """The error for a loss that is NaN or infinite; `rerun()` repeats its forward and backward pass, to be watched."""
     cause = _where(net, rerun)
+    clip = "" if config.clip_norm else ", or --clip-norm 5"
     return MinifcnError(
-        f"step {step}: the loss is {loss}. {cause}. Try --lr {lr / 10:.3g} (now {lr:.3g}), or --clip-norm 5; a loss "
+        f"step {step}: the loss is {loss}. {cause}. Try --lr {config.lr / 10:.3g} (now {config.lr:.3g}){clip}; a loss "
         "summed over pixels wants a rate as many times smaller as a picture has pixels. Checkpoints are untouched"
     )
 

@@ -52,11 +52,10 @@ class RunFolder:
             used = any(path.iterdir())
         except OSError as error:
             raise ConfigError(f"{path}: cannot be the folder of a run ({error.strerror})") from error
-        if used:
-            raise ConfigError(
-                f"{path}: is not empty, and no run is overwritten; choose another --out, or go on with --resume {path}"
-            )
         folder = cls(path)
+        if used:
+            hint = f", or go on with --resume {path}" if folder.config.is_file() else ""
+            raise ConfigError(f"{path}: is not empty, and nothing is overwritten; choose another --out{hint}")
         folder.write_config(config)
         return folder
 
@@ -92,10 +91,18 @@ class Log:
         """Takes over the rows up to `step`; later ones, of steps whose weights were never saved, are dropped."""
         try:
             with open(self._path, newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+            rows = [{key: _number(value) for key, value in row.items() if value} for row in kept]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
             raise CheckpointError(f"{self._path}: cannot be continued: {error}") from error
-        self.rows = [{key: _number(value) for key, value in row.items() if value} for row in rows]
+        if [row["step"] for row in rows] != list(range(1, step + 1)):
+            raise CheckpointError(
+                f"{self._path}: cannot be continued: expected a row for each of the steps 1..{step} without gaps, "
+                f"got {len(rows)}"
+            )
+        if damaged := [row["step"] for row in rows if not set(COLUMNS[:4]) <= row.keys() <= set(COLUMNS)]:
+            raise CheckpointError(f"{self._path}: cannot be continued: step {damaged[0]} lacks or adds columns")
+        self.rows = rows
         self._written = 0
         self._rewrite()
 

@@ -114,7 +114,7 @@ class Session:
         batches = iter([self.loader.batch(first + k) for k in range(self.config.iter_size)])
         self.log.write()
         raise checks.explain_loss(
-            self.net, step, loss, self.sgd.lr,
+            self.net, step, loss, self.config,
             rerun=lambda: self.objective.accumulate(self.net, batches, self.config.iter_size),
         )  # fmt: skip
 
