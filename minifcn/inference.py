@@ -42,8 +42,8 @@ def check_input(path: str, about: Mapping[str, Any]) -> None:
     """WeightsError if weights want another input than minifcn's: BGR, 0..255 less the mean."""
     if about["channels"] != "BGR" or about["scale"] != 1:
         raise WeightsError(
-            f"{path}: made for {about['channels']} pictures times {about['scale']}; expected BGR and 1, "
-            "which minifcn.convert makes of it"
+            f"{path}: made for {about['channels']} pictures times {about['scale']}; expected BGR and 1; "
+            "reorder and scale the weights of its first convolution instead"
         )
 
 
