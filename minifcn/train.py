@@ -59,6 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     sgd = MomentumSGD(net.params, config.lr, config.momentum, config.weight_decay, config.iter_size)
     objective = Objective(config, train)
 
+    # Before a batch is made, which may be too large itself.
+    fits, lines = dry_run.memory(net, dry_run.batch_shape(config, train), objective.xp)
+    print(*lines, sep="\n", flush=True)
+    if arguments.dry_run and not fits:
+        return dry_run.report(net, None, objective, train, val)
+
     with ExitStack() as stack:
         start = saved.state["step"] if saved else 0
         loader = data.Loader(
@@ -66,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         stack.enter_context(loader)
         first = loader.batch(start * config.iter_size)
-        print(*dry_run.memory_lines(net, first, objective.xp), _rates(config, first), sep="\n")
+        print(_rates(config, first))
         checks.output(net, first)
         checks.labels(first, train.num_classes)
         checks.trunk(net)

@@ -14,14 +14,14 @@ import fakegpu
 import numpy as np
 import pytest
 
-from minifcn import backend, models, weights
+from minifcn import backend, data, models, weights
 from minifcn.__main__ import main as minifcn
 from minifcn.config import TrainConfig
 from minifcn.data import Batch
 from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError
 from minifcn.optim import MomentumSGD
 from minifcn.train import build, main
-from minifcn.training import checks, session
+from minifcn.training import checks, dry_run, session
 from minifcn.training.interrupt import Interrupt
 from minifcn.training.objective import Objective
 from minifcn.training.sets import augmentation, open_sets
@@ -293,6 +293,21 @@ def test_a_dry_run_tells_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     assert "loss at start: 1.9459 a pixel" in out and "log 7 = 1.9459" in out
     assert "mean loss: lr 0.02" in out and "the same steps with the sum over" in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_does_not_fit_the_memory_is_told_before_a_batch_is_made(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(data, "Loader", None)
+    assert main([*SMALL, "--dry-run", "--crop", "100000"]) == 0
+    out = capsys.readouterr().out
+    assert "GMAC forward for 2x3x100000x100000" in out and "warning: training needs more memory" in out
+    assert "6 of 6 samples usable" in out and "loss at start: not computed" in out
+
+
+def test_the_memory_is_told_for_pictures_as_large_as_they_may_become():
+    for settings, side in (({}, 32), ({"scale": 1.5}, 48), ({"crop": 20}, 20), ({"crop": 20, "overfit": 2}, 32)):
+        config = TrainConfig(data="shapes:size=32,train=2", batch_size=3, **settings)
+        assert dry_run.batch_shape(config, open_sets(config)[0]) == (3, 3, side, side)
 
 
 def test_folders_are_named_after_date_net_and_data(tmp_path, monkeypatch):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 
 from minifcn import backend
+from minifcn.config import TrainConfig
 from minifcn.data import IGNORE, Batch
 from minifcn.data.check import examine
 from minifcn.data.dataset import Dataset
+from minifcn.errors import DataError
 from minifcn.net import Net
 from minifcn.training.objective import Objective
 from minifcn.training.sets import Subset
@@ -15,32 +18,47 @@ from minifcn.training.sets import Subset
 LOOKED_AT = 200  # samples of each set; `minifcn data check` reads all
 
 
-def memory_lines(net: Net, batch: Batch, xp: backend.Namespace) -> list[str]:
-    """What the net costs for a batch of this shape, and a warning if it will not fit."""
-    plan = net.plan(batch.x.shape)
+def batch_shape(config: TrainConfig, train: Dataset) -> tuple[int, int, int, int]:
+    """(N, 3, H, W) of batches, before one is made: of crops, or of the first picture at its largest under --scale."""
+    if config.crop and not config.overfit:
+        return config.batch_size, 3, config.crop, config.crop
+    for i in range(min(len(train), LOOKED_AT)):
+        with suppress(DataError):  # told when its batch is made, or by `report`
+            scale = 1 if config.overfit else config.scale
+            height, width = (round(side * scale) for side in train[i].label.shape)
+            return config.batch_size, 3, height, width
+    raise DataError(f"{train.name}: no sample that can be read; `minifcn data check SPEC` tells why")
+
+
+def memory(net: Net, shape: tuple[int, ...], xp: backend.Namespace) -> tuple[bool, list[str]]:
+    """Whether training on batches of this shape fits the memory; and what it costs, with a warning if it does not."""
+    plan = net.plan(shape)
     available = backend.memory(xp)["available"]
-    shape = "x".join(str(n) for n in batch.x.shape)
+    fits = plan.peak_bytes <= available
     lines = [
         f"{plan.parameters / 1e6:.2f} M parameters learn, {plan.fixed / 1e6:.2f} M are fixed; "
-        f"{plan.macs / 1e9:.2f} GMAC forward for {shape}",
+        f"{plan.macs / 1e9:.2f} GMAC forward for {'x'.join(map(str, shape))}",
         f"memory: training {_size(plan.peak_bytes)}, inference {_size(plan.inference_bytes)}, "
         f"available {_size(available)}",
     ]
-    if plan.peak_bytes > available:
+    if not fits:
         lines.append(
             "warning: training needs more memory than there is; smaller --batch-size (and larger --iter-size), --crop, "
             "--input-padding 81, or a narrower --preset need less"
         )
-    return lines
+    return fits, lines
 
 
-def report(net: Net, batch: Batch, objective: Objective, train: Dataset, val: Dataset) -> int:
-    """Prints the findings; 1 if training would stumble over the data, else 0."""
+def report(net: Net, batch: Batch | None, objective: Objective, train: Dataset, val: Dataset) -> int:
+    """Prints the findings; 1 if training would stumble over the data, else 0. batch: None if one would not fit."""
     problems = 0
     for dataset in (train, val):
         findings = examine(Subset(dataset, LOOKED_AT))
         problems += len(findings.problems)
         print(*findings.lines(), sep="\n")
+    if batch is None:
+        print("loss at start: not computed, as training needs more memory than there is")
+        return 1 if problems else 0
     value = float(objective.loss(net, batch)[0])
     counted = max(1, int((batch.labels != IGNORE).sum()) / len(batch.names))
     per_pixel = value / counted if objective.reduction == "sum" else value
