@@ -29,8 +29,8 @@ else 224x224). --heatmap looks everywhere instead: the classifier as a dense net
 """
 EXAMPLES = """\
 examples
-  python -m minifcn.classify bvlc_googlenet.npz cat.jpg dog.jpg --labels synset_words.txt
-  python -m minifcn.classify bvlc_googlenet.npz cat.jpg --labels synset_words.txt --heatmap cat.heat.png
+  minifcn classify bvlc_googlenet.npz cat.jpg dog.jpg --labels synset_words.txt
+  minifcn classify bvlc_googlenet.npz cat.jpg --labels synset_words.txt --heatmap cat.heat.png
 
 WEIGHTS is a .safetensors file, as minifcn writes it, or an .npz of Caffe's blobs.
 exit status: 0 all pictures classified; 1 some could not be; 2 nothing was done
@@ -40,7 +40,7 @@ SHORTER = 256  # pixels of the shorter side, as in Caffe's and most evaluations 
 
 @reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    """Classify each picture; 1 if one of them could not be."""
+    """Classify each picture; 1 if one of them could not be, 2 if none could."""
     arguments = _parser().parse_args(argv)
     if arguments.heatmap and len(arguments.pictures) > 1:
         raise ConfigError(f"--heatmap {arguments.heatmap}: is one file; expected one picture, got several")
@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         except MinifcnError as error:
             failed += 1
             print(f"error: {error}" if str(path) in str(error) else f"error: {path}: {error}", file=sys.stderr)
-    return 1 if failed else 0
+    return 0 if not failed else 1 if failed < len(arguments.pictures) else 2
 
 
 def open_classifier(path: str, name: str | None, device: str = "cpu", threads: int = 0) -> tuple[Net, dict[str, Any]]:
@@ -130,7 +130,7 @@ def _shares(net: Net, image: np.ndarray, mean: Sequence[float]) -> np.ndarray:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m minifcn.classify", description=ABOUT, epilog=EXAMPLES)
+    parser = Parser(prog="minifcn classify", description=ABOUT, epilog=EXAMPLES)
     parser.add_argument("weights", metavar="WEIGHTS", help="trained weights of a classifier")
     parser.add_argument("pictures", metavar="PICTURE", nargs="+", help="picture files")
     nets = ", ".join(models.CLASSIFIERS)

@@ -6,7 +6,8 @@ import argparse
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,14 +19,15 @@ Main = Callable[[Sequence[str] | None], int]
 def reports_errors(main: Callable[..., int]) -> Callable[..., int]:
     """Decorates a command's `main(argv=None) -> int`: a MinifcnError becomes one message on stderr and status 2.
 
-    Ctrl-C gives 130, as shells expect; a reader that left (`minifcn explain | head`) ends the command quietly.
+    Ctrl-C gives 130, as shells expect; a reader that left (`minifcn explain | head`) ends the command quietly; output
+    that cannot be written, because a disk is full, is an error like any other.
     """
 
     @functools.wraps(main)
     def guarded(argv: Sequence[str] | None = None) -> int:
         try:
             status = main(argv)
-            sys.stdout.flush()
+            sys.stdout.flush()  # here, where a full disk can still be reported
             return status
         except MinifcnError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -41,11 +43,21 @@ def reports_errors(main: Callable[..., int]) -> Callable[..., int]:
             print("stopped", file=sys.stderr)
             return 130
         except BrokenPipeError:
-            # Or Python complains when it flushes at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()
             return 1
+        except OSError as error:
+            if error.filename is not None or error.errno is None:  # of a file or of a library: a bug of ours
+                raise
+            print(f"error: the output cannot be written ({error.strerror or error})", file=sys.stderr)
+            _drop_output()
+            return 2
 
     return guarded
+
+
+def _drop_output() -> None:
+    """What is still to be printed goes nowhere, or Python complains when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Parser(argparse.ArgumentParser):
@@ -73,7 +85,9 @@ class Parser(argparse.ArgumentParser):
 def add_device_flags(parser: argparse.ArgumentParser) -> None:
     """--device and --threads, for commands that run a net."""
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (default: cpu)")
-    parser.add_argument("--threads", type=positive, default=0, metavar="N", help="CPU threads (default: one a core)")
+    parser.add_argument(
+        "--threads", type=natural, default=0, metavar="N", help="threads on the CPU; 0: one a core (default: 0)"
+    )
 
 
 def add_net_flags(parser: argparse.ArgumentParser) -> None:
@@ -95,18 +109,41 @@ def net_given(arguments: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
 
 
-def make_out(out: Path) -> None:
-    """Make the folder of --out if it is not there; ConfigError if that cannot be."""
+@contextmanager
+def out_folder(out: str) -> Iterator[Path]:
+    """The folder of --out, made before the work if it is not there; what was made and is empty at the end goes again.
+
+    Raises ConfigError if it cannot be made or written to.
+    """
+    if not out:
+        raise ConfigError("--out: expected the name of a folder, got ''")
+    path = Path(out)
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"--out {out}: cannot make this folder ({error.strerror})") from error
+    if not os.access(path, os.W_OK):
+        raise ConfigError(f"--out {out}: this folder may not be written to")
+    try:
+        yield path
+    finally:
+        for folder in made:
+            with suppress(OSError):  # it is not empty
+                folder.rmdir()
 
 
 def positive(text: str) -> int:
     """An integer of at least 1, for argparse."""
     if not (text.isascii() and text.isdigit() and int(text)):
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def natural(text: str) -> int:
+    """An integer of at least 0, for argparse."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
     return int(text)
 
 

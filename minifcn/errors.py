@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LISTED = 10  # names that a message lists before it says how many more there are
+
 
 class MinifcnError(Exception):
     """Base of all errors that minifcn raises on purpose."""
@@ -39,7 +41,22 @@ class ConfigError(MinifcnError):
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """How an error about an unknown word goes on: "; did you mean 'lr'?" for a slip, else what there is."""
+    """How an error about an unknown word goes on: "; did you mean 'lr'?" for a slip, else what there is.
+
+    >>> did_you_mean("tyni", ["vgg16", "tiny"])
+    "; did you mean 'tiny'?"
+    >>> did_you_mean("nope", ["crop", "sum"])
+    '; there are crop, sum'
+    """
     known = list(known)
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(known) or 'none'}"
+    # difflib counts swapped letters as two that are missing, which in a short word is half of it
+    close = difflib.get_close_matches(word, known, n=1) or [k for k in known if sorted(k) == sorted(word)]
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    more = f" and {len(known) - LISTED} more" if len(known) > LISTED + 1 else ""
+    return f"; there are {', '.join(known[:LISTED] if more else known) or 'none'}{more}"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """A number and its noun: "1 picture", "2 pictures"."""
+    return f"{count} {one if count == 1 else many or one + 's'}"

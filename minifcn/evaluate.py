@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
-from minifcn.command import Parser, add_device_flags, add_net_flags, make_out, net_given, positive, reports_errors
+from minifcn.command import Parser, add_device_flags, add_net_flags, net_given, out_folder, positive, reports_errors
 from minifcn.data import open_dataset
 from minifcn.data.spec import HELP
 from minifcn.files import atomic_path
@@ -29,8 +30,8 @@ pictures before anything is divided. With --out DIR it also writes
 """
 EXAMPLES = """\
 examples
-  python -m minifcn.evaluate runs/shapes/weights.safetensors --data shapes
-  python -m minifcn.evaluate weights.safetensors --data voc:VOCdevkit/VOC2012 --split val --out scores
+  minifcn evaluate runs/shapes/weights.safetensors --data shapes
+  minifcn evaluate weights.safetensors --data voc:VOCdevkit/VOC2012 --split val --out scores
 """
 
 
@@ -42,18 +43,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     net, about = open_fcn(arguments.weights, net_given(arguments), arguments.device, arguments.threads)
     for line in about["assumed"]:
         print(f"{arguments.weights}: assumed {line}", file=sys.stderr)
-    confusion = evaluate(net, dataset, arguments.limit, mean=about["mean"])
-    assert confusion is not None  # nothing asks it to stop
-    print(table(confusion.scores(), dataset.classes))
-    if arguments.out:
-        write(confusion, dataset.classes, Path(arguments.out))
-        print(f"\nwritten to {arguments.out}: scores.csv, confusion.csv, confusion.png")
+    with nullcontext() if arguments.out is None else out_folder(arguments.out) as out:
+        confusion = evaluate(net, dataset, arguments.limit, mean=about["mean"])
+        assert confusion is not None  # nothing asks it to stop
+        print(table(confusion.scores(), dataset.classes))
+        if out is not None:
+            write(confusion, dataset.classes, out)
+            print(f"\nwritten to {out}: scores.csv, confusion.csv, confusion.png")
     return 0
 
 
 def write(confusion: ConfusionMatrix, classes: Sequence[str], out: Path) -> None:
-    """Write scores.csv, confusion.csv and confusion.png into the folder `out`, made if it is not there."""
-    make_out(out)
+    """Write scores.csv, confusion.csv and confusion.png into the folder `out`."""
     scores = confusion.scores()
     whole = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
     rows: list[Sequence] = [("measure", "class", "value")]
@@ -78,7 +79,7 @@ def _number(value: float) -> str:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m minifcn.evaluate", description=ABOUT, epilog=EXAMPLES)
+    parser = Parser(prog="minifcn evaluate", description=ABOUT, epilog=EXAMPLES)
     parser.add_argument("weights", metavar="WEIGHTS", help="a .safetensors file, as training leaves it")
     parser.add_argument("--data", required=True, metavar="SPEC", help=HELP)
     parser.add_argument("--split", default="val", metavar="NAME", help="the part of the data set (default: val)")

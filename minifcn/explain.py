@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from minifcn import models
 from minifcn.command import Parser, padding, positive, reports_errors
@@ -31,9 +30,9 @@ Columns
 """
 EXAMPLES = """\
 examples
-  python -m minifcn.explain fcn8s --size 500x375
-  python -m minifcn.explain fcn32s --size 500x375 --input-padding same     compare the totals
-  python -m minifcn.explain fcn8s --preset tiny --size 96x96 --svg fcn8s.svg
+  minifcn explain fcn8s --size 500x375
+  minifcn explain fcn32s --size 500x375 --input-padding same     compare the totals
+  minifcn explain fcn8s --preset tiny --size 96x96 --svg fcn8s.svg
 """
 LARGEST = 1 << 20  # pixels along a side; shapes are exact integers, so this only guards against slips
 
@@ -49,12 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     kind = " (a reconstruction: the paper's was never released)" if arguments.net in models.RECONSTRUCTIONS else ""
     about = f"{arguments.net}{kind}, {net.spec['preset']}, {arguments.classes} classes{at}"
     title = f"{about}: a picture {width} wide, {height} high"
+    if arguments.svg == "":
+        raise ConfigError("--svg: expected the name of a file, got ''")
+    if arguments.svg is not None:  # first, so that a bad name is told before pages of table
+        with atomic_path(arguments.svg) as beside:
+            beside.write_text(draw(net, shape, title), encoding="utf-8")
     print(title, summarise(net, shape), sep="\n\n")
     if told := answers(net, shape):
         print("\n" + told)
-    if arguments.svg:
-        with atomic_path(arguments.svg) as beside:
-            Path(beside).write_text(draw(net, shape, title), encoding="utf-8")
+    if arguments.svg is not None:
         print(f"\ndrawn in {arguments.svg}")
     return 0
 
@@ -70,7 +72,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m minifcn.explain", description=ABOUT, epilog=EXAMPLES)
+    parser = Parser(prog="minifcn explain", description=ABOUT, epilog=EXAMPLES)
     parser.add_argument("net", metavar="NET", help=", ".join(models.NAMES))
     parser.add_argument("--size", default="500x500", metavar="WxH", help="WIDTHxHEIGHT in pixels (default: 500x500)")
     presets = "; ".join(f"{name}'s {', '.join(family.presets)}" for name, family in models.FAMILIES.items())

@@ -12,13 +12,14 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from minifcn.command import Parser, add_device_flags, add_net_flags, make_out, net_given, positive, reports_errors
+from minifcn.command import Parser, add_device_flags, add_net_flags, net_given, out_folder, positive, reports_errors
 from minifcn.data import VOC_PALETTE, read_image, write_label
 from minifcn.data.pictures import SUFFIXES
-from minifcn.errors import ConfigError, MinifcnError, WeightsError
+from minifcn.errors import ConfigError, MinifcnError, WeightsError, counted
 from minifcn.files import atomic_path
 from minifcn.inference import open_fcn, predict
 from minifcn.inspection.plots import overlay
+from minifcn.net import Net
 
 ABOUT = """\
 Label every pixel of pictures of any size and mode with a trained net. For each picture two files appear in DIR:
@@ -32,8 +33,8 @@ you say --overwrite. A picture that cannot be used is reported, and the others g
 """
 EXAMPLES = """\
 examples
-  python -m minifcn.predict runs/shapes/weights.safetensors cat.jpg --out predictions
-  python -m minifcn.predict weights.safetensors photos/ more/*.png --out predictions --max-side 1000
+  minifcn predict runs/shapes/weights.safetensors cat.jpg --out predictions
+  minifcn predict weights.safetensors photos/ more/*.png --out predictions --max-side 1000
 
 exit status: 0 all pictures labelled; 1 some could not be; 2 nothing was done
 """
@@ -42,22 +43,29 @@ LABEL, OVERLAY = ".label.png", ".overlay.png"
 
 @reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    """Label each picture; 1 if one of them could not be."""
+    """Label each picture; 1 if one of them could not be, 2 if none could."""
     arguments = _parser().parse_args(argv)
-    out = Path(arguments.out)
     pictures = named(collect(arguments.pictures))
-    _check_free(out, pictures.values(), arguments.overwrite)
+    _check_free(Path(arguments.out), pictures.values(), arguments.overwrite)
     net, about = open_fcn(arguments.weights, net_given(arguments), arguments.device, arguments.threads)
     for line in about["assumed"]:
         print(f"{arguments.weights}: assumed {line}", file=sys.stderr)
-    classes, palette = classes_of(about)
-    make_out(out)
+    with out_folder(arguments.out) as out:
+        failed = _label_all(net, pictures, out, about, arguments.max_side)
+    print(f"{len(pictures) - failed} of {len(pictures)} pictures labelled, in {out}")
+    return 0 if not failed else 1 if failed < len(pictures) else 2
 
+
+def _label_all(
+    net: Net, pictures: Mapping[Path, str], out: Path, about: Mapping[str, Any], max_side: int | None
+) -> int:
+    """Write label and overlay of each picture into `out`; how many could not be, each reported."""
+    classes, palette = classes_of(about)
     failed = 0
     for path, name in tqdm(pictures.items(), unit="picture", disable=None, leave=False):
         try:
             image = read_image(path)
-            label = predict(net, image, about["mean"], arguments.max_side)
+            label = predict(net, image, about["mean"], max_side)
             write_label(out / (name + LABEL), label, palette)
             with atomic_path(out / (name + OVERLAY)) as beside:
                 Image.fromarray(overlay(image, label, palette, classes)).save(beside, format="PNG")
@@ -66,8 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             tqdm.write(f"error: {error}" if str(path) in str(error) else f"error: {path}: {error}", file=sys.stderr)
         else:
             tqdm.write(f"{path} {image.shape[1]}x{image.shape[0]}: {_contents(label, classes)}")
-    print(f"{len(pictures) - failed} of {len(pictures)} pictures labelled, in {out}")
-    return 1 if failed else 0
+    return failed
 
 
 def classes_of(about: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
@@ -83,9 +90,12 @@ def classes_of(about: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
 
 
 def collect(arguments: Iterable[str]) -> list[Path]:
-    """The pictures meant by files and folders, in order, each once. Raises ConfigError if a folder has none."""
+    """The pictures meant by files and folders, in order, each once. ConfigError for '' or a folder without any."""
     found: dict[Path, Path] = {}  # by what it resolves to: one picture named twice is one picture
-    for path in map(Path, arguments):
+    for argument in arguments:
+        if not argument:
+            raise ConfigError("PICTURE: expected a file or a folder, got ''")
+        path = Path(argument)
         inside = [path]
         if path.is_dir():
             inside = sorted(p for p in path.iterdir() if _is_picture(p))
@@ -122,7 +132,7 @@ def _is_picture(path: Path) -> bool:
 def _check_free(out: Path, names: Iterable[str], overwrite: bool) -> None:
     there = [out / (name + suffix) for name in names for suffix in (LABEL, OVERLAY) if (out / (name + suffix)).exists()]
     if there and not overwrite:
-        more = f" and {len(there) - 1} more files" if len(there) > 1 else ""
+        more = f" and {counted(len(there) - 1, 'more file')}" if len(there) > 1 else ""
         raise ConfigError(f"{there[0]}{more} would be replaced; say --overwrite, or choose another --out")
 
 
@@ -134,7 +144,7 @@ def _contents(label: np.ndarray, classes: Sequence[str]) -> str:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m minifcn.predict", description=ABOUT, epilog=EXAMPLES)
+    parser = Parser(prog="minifcn predict", description=ABOUT, epilog=EXAMPLES)
     parser.add_argument("weights", metavar="WEIGHTS", help="a .safetensors file, as training leaves it")
     parser.add_argument("pictures", metavar="PICTURE", nargs="+", help="picture files, or folders of them")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; made if it is not there")

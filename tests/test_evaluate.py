@@ -135,3 +135,14 @@ def test_refuses_with_one_message_and_status_2(flags, message, tmp_path, capsys)
     err = capsys.readouterr().err
     assert err.startswith("error: ")
     assert message in err
+
+
+@pytest.mark.parametrize("out", ["", "file"])
+def test_a_bad_out_is_refused_before_the_work(out, tmp_path, capsys, monkeypatch):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(evaluate, "evaluate", lambda *args, **kwargs: pytest.fail("has begun to work"))
+    data = "shapes:size=40,val=1"
+    weights = save_fcn(tmp_path / "weights.safetensors", open_shapes("size=40,val=1", "val").classes)
+    assert evaluate.main([weights, "--data", data, "--out", out, "--threads", "0"]) == 2
+    assert "error: --out" in capsys.readouterr().err

@@ -63,12 +63,14 @@ def test_bad_sizes(text):
         (["fcn8s", "--classes", "0"], "at least 1, got '0'"),
         (["fcn8s", "--sizes", "3x3"], "did you mean '--size'"),
         (["vgg16", "--size", "9x9"], "fc6"),
+        (["fcn8s", "--svg", ""], "--svg: expected"),
         (["fcn8s", "--svg", "no/such/folder/net.svg"], "no/such/folder"),
     ],
 )
 def test_refuses_with_one_message_and_status_2(flags, message, capsys):
     assert explain.main(flags) == 2
-    err = capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert not out
     assert err.startswith("error: ")
     assert re.search(message, err)
 
@@ -82,3 +84,12 @@ def test_plans_134_million_parameters_without_taking_the_memory():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", run.stdout)
     assert int(peak) < 200_000  # the weights alone would be 525,000
+
+
+def test_output_that_cannot_be_written_is_one_message(tmp_path):
+    (tmp_path / "out").write_text("")
+    with open(tmp_path / "out") as unwritable:  # as a full disk, but there is one everywhere
+        command = [sys.executable, "-m", "minifcn", "explain", "fcn8s"]
+        run = subprocess.run(command, stdout=unwritable, stderr=subprocess.PIPE, text=True)
+    assert run.returncode == 2
+    assert run.stderr == "error: the output cannot be written (Bad file descriptor)\n"

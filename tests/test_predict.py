@@ -174,7 +174,9 @@ def test_refuses_weights_that_cannot_label_pictures(made, message, tmp_path):
         inference.open_fcn(path)
 
 
-@pytest.mark.parametrize("flags", [["--threads", "0"], ["--max-side", "x"], ["--oot", "x"], ["--device", "tpu"]])
+@pytest.mark.parametrize(
+    "flags", [["--threads", "-1"], ["--out", ""], ["--max-side", "x"], ["--oot", "x"], ["--device", "tpu"]]
+)
 def test_bad_flags_end_with_status_2(flags, capsys):
     assert predict.main(["weights", "picture", "--out", "out", *flags]) == 2
     assert capsys.readouterr().err.startswith("error: ")
@@ -190,3 +192,17 @@ def test_an_out_that_is_a_file_is_refused(weights, pictures, tmp_path, capsys):
     (tmp_path / "out").write_text("a file")
     assert predict.main([weights, str(pictures), "--out", str(tmp_path / "out")]) == 2
     assert "--out" in capsys.readouterr().err
+
+
+def test_where_no_picture_can_be_labelled_nothing_is_left(weights, tmp_path, capsys):
+    out = tmp_path / "new" / "out"
+    assert predict.main([weights, str(tmp_path / "gone.png"), "--out", str(out), "--threads", "0"]) == 2
+    assert "0 of 1 pictures labelled" in capsys.readouterr().out
+    assert not out.parent.exists()
+
+
+@pytest.mark.parametrize(("picture", "out", "said"), [("", "out", "PICTURE"), ("a.png", "", "--out")])
+def test_an_empty_name_is_not_the_folder_one_is_in(picture, out, said, weights, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert predict.main([weights, picture, "--out", out]) == 2
+    assert f"error: {said}: expected" in capsys.readouterr().err

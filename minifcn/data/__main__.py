@@ -24,12 +24,12 @@ SPEC is one of
 """
 EXITS = """\
 exit status: 0 ready to train; 1 training would stumble; 2 wrong arguments, or no data set there
-example:     python -m minifcn.data check camvid:data/camvid --split train val
+example:     minifcn data check camvid:data/camvid --split train val
 """
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="python -m minifcn.data", description="Tools for data sets.")
+    parser = Parser(prog="minifcn data", description="Tools for data sets.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="check")
     check = commands.add_parser("check", help="is this data set fit to train on?", description=ABOUT, epilog=EXITS)
     check.add_argument("spec", metavar="SPEC", help="the data set, as above")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minifcn.data.dataset import Dataset, class_counts
-from minifcn.errors import DataError
+from minifcn.errors import DataError, counted
 
 
 @dataclass
@@ -107,6 +107,6 @@ def shared_samples(first: Report, second: Report) -> str | None:
     if not common:
         return None
     return (
-        f"{first.name} and {second.name} share {len(common)} samples ({', '.join(common[:3])}"
+        f"{first.name} and {second.name} share {counted(len(common), 'sample')} ({', '.join(common[:3])}"
         f"{', ...' if common[3:] else ''}); scores on them say nothing about unseen pictures"
     )

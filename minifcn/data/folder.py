@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from minifcn.data.pairs import PairDataset, need_folder, pair_up, pictures_in, read_list, read_text
 from minifcn.data.pictures import IGNORE, VOC_PALETTE, make_palette
-from minifcn.errors import DataError, did_you_mean
+from minifcn.errors import DataError, counted, did_you_mean
 
 VAL_SHARE = 0.2
 _LINE = re.compile(r"(?P<name>.+?)(?:[\s:,]+(?P<r>\d+)[\s,]+(?P<g>\d+)[\s,]+(?P<b>\d+))?")
@@ -38,8 +38,10 @@ def read_classes(path: Path) -> tuple[list[str], NDArray[np.uint8]]:
             continue
         name = match["name"]
         colour = (int(match["r"]), int(match["g"]), int(match["b"])) if match["r"] else None
-        if colour and (max(colour) > 255 or colour in colours or colour == ignore):
-            raise DataError(f"{path}, line {number}: colour {colour} is above 255 or taken; give each class its own")
+        if colour and max(colour) > 255:
+            raise DataError(f"{path}, line {number}: colour {colour} is out of range; expected three numbers in 0..255")
+        if colour and (colour in colours or colour == ignore):
+            raise DataError(f"{path}, line {number}: colour {colour} is taken; give each class its own")
         if name in names:
             raise DataError(f"{path}, line {number}: class {name!r} stands there twice")
         if name == "ignore":
@@ -49,7 +51,7 @@ def read_classes(path: Path) -> tuple[list[str], NDArray[np.uint8]]:
         if colour:
             colours.append(colour)
     if not 2 <= len(names) <= IGNORE:
-        raise DataError(f"{path}: {len(names)} classes; expected 2 to {IGNORE}, one a line")
+        raise DataError(f"{path}: {counted(len(names), 'class', 'classes')}; expected 2 to {IGNORE}, one a line")
     if colours and len(colours) != len(names):
         raise DataError(f"{path}: {len(colours)} of {len(names)} classes have a colour; give all of them one, or none")
     void = ignore or (224, 224, 192)  # VOC's
@@ -86,7 +88,7 @@ def open_folder(folder: Path, split: str) -> PairDataset:
         member = split_of(pictures_in(images))
         stems = [stem for stem, where in member.items() if where == split]
         if not stems:
-            raise DataError(f"{images}: {len(member)} pictures leave none for {split}; put more there")
+            raise DataError(f"{images}: no picture is left for {split}, of {len(member)} there; put more there")
         strays = [
             f"{path}: a label map without a picture"
             for stem, path in pictures_in(labels).items()

@@ -18,7 +18,7 @@ from minifcn.data.dataset import Dataset, Sample
 from minifcn.data.pictures import IGNORE
 from minifcn.data.preprocess import MEAN_BGR, to_blob
 from minifcn.data.transforms import Transform
-from minifcn.errors import DataError
+from minifcn.errors import DataError, counted
 
 AHEAD = 2  # batches in store for each worker
 
@@ -66,7 +66,7 @@ class Loader:
     ) -> None:
         if min(batch_size, workers) < 1 or min(seed, start_step) < 0 or not len(dataset):
             raise DataError(
-                f"loader of {dataset.name} ({len(dataset)} samples): batch_size {batch_size} and workers "
+                f"loader of {dataset.name} ({counted(len(dataset), 'sample')}): batch_size {batch_size} and workers "
                 f"{workers} must be at least 1, seed {seed} and start_step {start_step} at least 0"
             )
         self.dataset = dataset

@@ -142,7 +142,7 @@ def _colours_to_classes(rgb: Bytes, palette: Bytes, path: PathLike) -> Bytes:
         y, x = np.argwhere((rgb == (r, g, b)).all(axis=2))[0]
         raise DataError(
             f"{path}: colour ({r}, {g}, {b}) at row {y}, column {x} is no class's"
-            f"{f', and {len(unknown) - 1} more colours are unknown' if unknown[1:] else ''}; "
+            f"{f', nor is any of {len(unknown) - 1} more' if unknown[1:] else ''}; "
             "add it to the palette, or save the label map as class numbers (grey or palette PNG)"
         )
     return np.array([class_of[int(code)] for code in found], np.uint8)[where.reshape(rgb.shape[:2])]

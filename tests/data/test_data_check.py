@@ -94,7 +94,7 @@ def test_warnings_do_not_stop(own, capsys):
         "class 2 (unicorn) never occurs",
         "p3: every pixel is ignored",
         "p5: listed 2 times",
-        "share 1 samples (p0)",
+        "share 1 sample (p0)",
     ):
         assert part in text
 

@@ -79,11 +79,11 @@ def test_folder_with_coloured_labels(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("one\n", "1 classes"),
+        ("one\n", "1 class; expected 2"),
         ("a\nb\na\n", "line 3.*twice"),
         ("a 1 2 3\nb\n", "1 of 2"),
         ("a 1 2 3\nb 1 2 3\n", "line 2.*taken"),
-        ("a 1 2 300\nb 1 2 3\n", "above 255"),
+        ("a 1 2 300\nb 1 2 3\n", r"\(1, 2, 300\) is out of range"),
     ],
 )
 def test_classes_that_cannot_be(tmp_path, text, says):
