@@ -10,6 +10,7 @@ import pytest
 
 import minifcn
 from minifcn.__main__ import COMMANDS
+from minifcn.errors import did_you_mean
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 MODULES = [
@@ -54,3 +55,19 @@ def test_there_are_examples_to_run():
     finder = doctest.DocTestFinder()
     modules = [importlib.import_module(name) for name in MODULES]
     assert sum(bool(test.examples) for module in modules for test in finder.find(module)) >= 10
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_s_help_calls_it_by_its_name(name, capsys):
+    with pytest.raises(SystemExit):
+        importlib.import_module(COMMANDS[name][0]).main(["--help"])
+    assert capsys.readouterr().out.startswith(f"usage: minifcn {name} ")
+
+
+def test_runs_that_the_readme_uses_are_runs_that_it_makes():
+    made = set(re.findall(r"--out (runs/\w+)", README))
+    assert set(re.findall(r"(?:--resume |\s)(runs/[a-z]+)\b", README)) <= made
+
+
+def test_a_long_list_of_names_is_cut():
+    assert did_you_mean("?", [f"name{k}" for k in range(30)]).endswith("name8, name9 and 20 more")
