@@ -66,7 +66,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "input_padding": "same",
         "batch_size": 8,
         "iter_size": 1,
-        "iterations": 1_050,
+        "iterations": 1_000,
         "lr": 0.05,
         "lr_policy": "poly",
         "momentum": 0.9,
@@ -75,7 +75,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "class_weights": "sqrt-inverse",
         "clip_norm": 5.0,
         "mirror": True,
-        "eval_every": 350,
+        "eval_every": 500,
     },
     "camvid": {
         "source": "minifcn: FCN-8s with narrow layers from scratch on CamVid at 240x180, for two CPU cores",
