@@ -94,6 +94,14 @@ class TrainConfig:
     )  # fmt: skip
     clip_norm: float = _setting(0.0, "largest norm of the gradients; 0: any", group="optimisation", least=0)
 
+    trunk_lr: float = _setting(
+        1.0, "factor on the learning rate of all layers but the scores, for a pretrained trunk", group="techniques",
+        above=0, most=1e6,
+    )  # fmt: skip
+    freeze: str = _setting(
+        "none", "trunk: only the scores learn, for a pretrained trunk", group="techniques", choices=("none", "trunk")
+    )
+
     seed: int = _setting(1, "of weights, order, augmentation and dropout", group="run", least=0)
     device: str = _setting("cpu", "cpu or gpu", group="run", choices=("cpu", "gpu"))
     threads: int = _setting(0, "threads on the CPU, results are the same; 0: one a core", group="run", least=0)

@@ -21,7 +21,7 @@ from minifcn.errors import CheckpointError, ConfigError
 from minifcn.files import sha256
 from minifcn.net import Net
 from minifcn.optim import MomentumSGD, clip_gradients
-from minifcn.training import checks, dry_run
+from minifcn.training import checks, dry_run, rates
 from minifcn.training.folder import RunFolder
 from minifcn.training.interrupt import Interrupt
 from minifcn.training.objective import Objective
@@ -58,6 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     net = build(config, train.num_classes, initialise=saved is None)
     sgd = MomentumSGD(net.params, config.lr, config.momentum, config.weight_decay, config.iter_size)
     objective = Objective(config, train)
+    for line in rates.lines(net, config):
+        print(line)
 
     # Before a batch is made, which may be too large itself.
     fits, lines = dry_run.memory(net, dry_run.batch_shape(config, train), objective.xp)
@@ -162,6 +164,7 @@ def build(config: TrainConfig, num_classes: int, initialise: bool) -> Net:
     net = models.build(config.net, num_classes, config.preset, padding, np.random.default_rng([config.seed, 0, 2]))
     if config.init and initialise:
         print(weights.load(net, config.init))
+    rates.set_rates(net, config.trunk_lr, config.freeze)
     net.training = not config.overfit
     return net.to(backend.for_device(config.device))
 

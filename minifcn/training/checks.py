@@ -29,14 +29,14 @@ def labels(batch: Batch, num_classes: int) -> None:
 
 
 def trunk(net: Net) -> None:
-    """WeightsError if learned layers are all zero that must not be: nothing would ever reach the loss through them.
+    """WeightsError if layers are all zero that must not be: nothing would ever reach the loss through them.
 
-    Score layers are meant to start at zero.
+    Score layers are meant to start at zero; a layer that does not learn would stay there.
     """
     zero = [
         name
         for name, param in net.params.items()
-        if name.endswith(".weight") and param.learns and not name.startswith("score") and not bool(param.data.any())
+        if name.endswith(".weight") and not name.startswith("score") and not bool(param.data.any())
     ]
     if zero:
         raise WeightsError(
