@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Mapping
 from os import PathLike
+from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
@@ -14,11 +12,11 @@ from minifcn import models
 from minifcn.errors import WeightsError
 from minifcn.net import Net
 from minifcn.weights import tensors
+from minifcn.weights.readers import npz
 
 PARAMS = {"0": "weight", "1": "bias"}
 #: Caffe's classifiers were trained on pictures less these.
 INPUT = {"channels": "BGR", "mean": [104.0, 117.0, 123.0], "scale": 1.0}
-MOST = 20  # times its own size that an archive may unpack to; weights hardly shrink
 
 
 def open_npz(path: str | PathLike[str], name: str) -> tuple[Net, dict[str, Any]]:
@@ -28,7 +26,7 @@ def open_npz(path: str | PathLike[str], name: str) -> tuple[Net, dict[str, Any]]
     same order. Raises WeightsError if the file is broken, or holds other names or shapes than the net.
     """
     state = {}
-    for key, array in _arrays(path).items():
+    for key, array in tensors.as_float32(path, npz.read(Path(path)).arrays).items():
         layer, _, index = key.rpartition(".")
         state[f"{layer}.{PARAMS.get(index, index)}"] = array
     last = models.build(name).outputs[0]
@@ -44,19 +42,3 @@ def open_npz(path: str | PathLike[str], name: str) -> tuple[Net, dict[str, Any]]
     except WeightsError as error:
         raise WeightsError(f"{path}: {str(error).removeprefix('load_state_dict: ')}") from None
     return net, {**INPUT, "net": net.spec}
-
-
-def _arrays(path: str | PathLike[str]) -> Mapping[str, np.ndarray]:
-    """The archive's arrays, all of finite floating numbers."""
-    try:
-        with ZipFile(path) as archive:
-            entries = archive.infolist()
-        if sum(entry.file_size for entry in entries) > MOST * sum(entry.compress_size for entry in entries):
-            raise WeightsError(f"{path}: would unpack to more than {MOST} times its size, which no weights do")
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (BadZipFile, zlib.error, ValueError, EOFError, KeyError, RuntimeError, MemoryError) as error:
-        raise WeightsError(f"{path}: not a whole .npz archive of arrays: {error}") from error
-    return tensors.as_float32(path, arrays)
