@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": ("minifcn.evaluate", "score trained weights on a data set"),
     "predict": ("minifcn.predict", "label your own pictures"),
     "classify": ("minifcn.classify", "name what your pictures show, and where in them it is"),
+    "convert": ("minifcn.convert", "make a weight file of one from Caffe, PyTorch, Keras, ..., or inspect it"),
     "explain": ("minifcn.explain", "shapes, receptive fields, cost and memory of a net, layer by layer"),
     "gradcheck": ("minifcn.gradcheck.__main__", "compare every backward pass with finite differences"),
     "data": ("minifcn.data.__main__", "check a data set before training on it"),

@@ -19,7 +19,6 @@ from minifcn.inference import check_input
 from minifcn.inspection.heat import heat, spread
 from minifcn.models import convolutionalize
 from minifcn.net import Net
-from minifcn.weights.npz import open_npz
 
 ABOUT = """\
 Print the classes that a trained classifier finds in pictures, the most probable first, with their probabilities.
@@ -32,7 +31,7 @@ examples
   minifcn classify bvlc_googlenet.npz cat.jpg dog.jpg --labels synset_words.txt
   minifcn classify bvlc_googlenet.npz cat.jpg --labels synset_words.txt --heatmap cat.heat.png
 
-WEIGHTS is a .safetensors file, as minifcn writes it, or an .npz of Caffe's blobs.
+WEIGHTS is a .safetensors file, as minifcn writes it, or one of another framework, as `minifcn convert` reads it.
 exit status: 0 all pictures classified; 1 some could not be; 2 nothing was done
 """
 SHORTER = 256  # pixels of the shorter side, as in Caffe's and most evaluations on ImageNet
@@ -42,9 +41,13 @@ SHORTER = 256  # pixels of the shorter side, as in Caffe's and most evaluations 
 def main(argv: Sequence[str] | None = None) -> int:
     """Classify each picture; 1 if one of them could not be, 2 if none could."""
     arguments = _parser().parse_args(argv)
+    if arguments.heatmap == "":
+        raise ConfigError("--heatmap: expected the name of a file, got ''")
     if arguments.heatmap and len(arguments.pictures) > 1:
         raise ConfigError(f"--heatmap {arguments.heatmap}: is one file; expected one picture, got several")
     net, about = open_classifier(arguments.weights, arguments.net, arguments.device, arguments.threads)
+    for line in about["assumed"]:
+        print(f"{arguments.weights}: assumed {line}", file=sys.stderr)
     classes = net.spec["num_classes"]
     labels = read_labels(arguments.labels, classes) if arguments.labels else about.get("classes")
     labels = labels or [f"class {k}" for k in range(classes)]
@@ -76,10 +79,7 @@ def open_classifier(path: str, name: str | None, device: str = "cpu", threads: i
     if name is not None and name not in models.CLASSIFIERS:
         raise ConfigError(f"--net {name}: expected a classifier, one of {', '.join(models.CLASSIFIERS)}")
     xp = backend.for_device(device)
-    if Path(path).suffix == ".npz":
-        net, about = open_npz(path, name or "googlenet")
-    else:
-        net, about = weights.open_net(path, {"name": name} if name else None)
+    net, about = weights.open_net(path, {"name": name} if name else None)
     if net.spec["name"] not in models.CLASSIFIERS:
         raise WeightsError(f"{path}: holds {net.spec['name']}; expected one of {', '.join(models.CLASSIFIERS)}")
     check_input(path, about)
@@ -134,7 +134,7 @@ def _parser() -> Parser:
     parser.add_argument("weights", metavar="WEIGHTS", help="trained weights of a classifier")
     parser.add_argument("pictures", metavar="PICTURE", nargs="+", help="picture files")
     nets = ", ".join(models.CLASSIFIERS)
-    parser.add_argument("--net", metavar="NAME", help=f"{nets}: for files that do not say (.npz: default googlenet)")
+    parser.add_argument("--net", metavar="NAME", help=f"{nets}: for files that do not tell")
     parser.add_argument("--top", type=positive, default=5, metavar="N", help="classes to print (default: 5)")
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line, such as synset_words.txt")
     parser.add_argument("--heatmap", metavar="FILE", help="where in the picture the most probable class is, as a PNG")

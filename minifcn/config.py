@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from minifcn import models, recipes
+from minifcn.data.preprocess import MEAN_BGR
 from minifcn.errors import ConfigError, did_you_mean
 
 if sys.version_info >= (3, 11):
@@ -59,7 +60,10 @@ class TrainConfig:
     input_padding: int | str = _setting(
         "preset", "pixels around the picture: 100 as in the paper, 'same', or the 'preset''s own", group="net"
     )
-    init: str = _setting("", "weight file to start from; empty: random trunk", group="net")
+    init: str = _setting("", "weight file of any format to start from; empty: random trunk", group="net")
+    mean: str = _setting(
+        "", "of blue, green and red, taken off the pictures; empty: as --init's file says, or ImageNet's", group="net"
+    )
 
     data: str = _setting("shapes", "data set: shapes[:SIZE], voc:DIR, camvid:DIR or folder:DIR", group="data")
     split: str = _setting("train", "part of it to train on", group="data")
@@ -113,6 +117,19 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in names():
             object.__setattr__(self, name, check(name, getattr(self, name), "setting"))
+
+
+def mean_of(config: TrainConfig) -> list[float]:
+    """The numbers of the setting `mean`; ConfigError if they are none, or not three."""
+    if not config.mean:
+        return list(MEAN_BGR)
+    try:
+        numbers = [float(text) for text in config.mean.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
+        raise ConfigError(f"--mean expects three numbers, such as 104,117,123, got {config.mean!r}")
+    return numbers
 
 
 #: What may differ when a run goes on: nothing here changes the arithmetic of a step already taken.

@@ -44,11 +44,16 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def sha256(path: str | os.PathLike[str]) -> str:
     """The SHA-256 of a file's content, in hexadecimal: which file it was, wherever it lay."""
-    digest = hashlib.sha256()
+    return digest(path, "sha256")
+
+
+def digest(path: str | os.PathLike[str], kind: str) -> str:
+    """The hash of a file's content, in hexadecimal; kind: "md5", "sha1" or "sha256"."""
+    made = hashlib.new(kind, usedforsecurity=False)
     with open(path, "rb") as file:
         while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+            made.update(block)
+    return made.hexdigest()
 
 
 def _to_disk(path: Path) -> None:

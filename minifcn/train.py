@@ -6,6 +6,7 @@ Without arguments: FCN-8s with narrow layers on generated shapes, two minutes on
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -70,8 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ExitStack() as stack:
         start = saved.state["step"] if saved else 0
         loader = data.Loader(
-            train, config.batch_size, config.seed, augmentation(config), start_step=start * config.iter_size
-        )
+            train, config.batch_size, config.seed, augmentation(config), start_step=start * config.iter_size,
+            mean=configuration.mean_of(config),
+        )  # fmt: skip
         stack.enter_context(loader)
         first = loader.batch(start * config.iter_size)
         print(_rates(config, first))
@@ -125,8 +127,14 @@ def _parser() -> Parser:
 
 
 def _new(arguments: argparse.Namespace) -> TrainConfig:
+    """The settings of a new run. Pictures lose the mean that the weights it starts from were trained with."""
     file = configuration.read_toml(Path(arguments.config)) if arguments.config else {}
-    return configuration.resolve(file, configuration.flags_given(arguments), where=arguments.config)
+    config = configuration.resolve(file, configuration.flags_given(arguments), where=arguments.config)
+    if config.init and not config.mean:
+        mean = ",".join(f"{value:.10g}" for value in weights.open_source(config.init).pictures.bgr_mean)
+        config = dataclasses.replace(config, mean=mean)
+    configuration.mean_of(config)  # if it is none, this is told before there is any work
+    return config
 
 
 def _resumed(arguments: argparse.Namespace) -> tuple[TrainConfig, checkpoint.Checkpoint]:
@@ -163,7 +171,7 @@ def build(config: TrainConfig, num_classes: int, initialise: bool) -> Net:
     padding = None if config.input_padding == "preset" else config.input_padding
     net = models.build(config.net, num_classes, config.preset, padding, np.random.default_rng([config.seed, 0, 2]))
     if config.init and initialise:
-        print(weights.load(net, config.init))
+        print(weights.transplant(net, config.init))
     rates.set_rates(net, config.trunk_lr, config.freeze)
     net.training = not config.overfit
     return net.to(backend.for_device(config.device))

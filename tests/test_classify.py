@@ -1,8 +1,6 @@
 """`python -m minifcn.classify`: the real GoogLeNet names real photos; what goes wrong gets one message."""
 
-import io
 import re
-import zipfile
 
 import numpy as np
 import pytest
@@ -11,9 +9,7 @@ from shared import shared_path
 
 from minifcn import classify, models, weights
 from minifcn.coords import Axis, Coords
-from minifcn.errors import WeightsError
 from minifcn.inspection.heat import heat, spread
-from minifcn.weights.npz import open_npz
 
 PHOTOS = [
     ("cat.jpg", "tiger cat", 0.377),
@@ -96,6 +92,7 @@ def test_what_is_refused(trained, photo, tmp_path, capsys):
         ([trained, photo, "--labels", str(labels)], "a line for each of the net's 3 classes, got 2"),
         ([trained, photo, "--labels", str(tmp_path)], "cannot be read as text"),
         ([trained, photo, photo, "--heatmap", "h.png"], "expected one picture"),
+        ([trained, photo, "--heatmap", ""], "--heatmap: expected the name of a file"),
         ([trained, photo, "--net", "fcn8s"], "expected a classifier, one of vgg16, alexnet, googlenet"),
         ([trained, photo, "--net", "alexnet"], "its name is 'googlenet'"),
         ([str(rgb), photo], "made for RGB pictures"),
@@ -123,74 +120,3 @@ def test_heat_is_brighter_where_it_is_hotter():
     assert y.shape == image.shape and y.dtype == np.uint8
     assert (y[0, 0] == 50).all()
     assert (np.diff(y.astype(int).sum(axis=2)[0]) > 0).all()
-
-
-# --- .npz files -------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def blobs():
-    """Caffe's blobs of a GoogLeNet of two classes: the classifier's weight is a matrix there."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for key, param in models.build("googlenet", 2).params.items():
-        layer, _, kind = key.rpartition(".")
-        arrays[f"{layer}.{'01'[kind == 'bias']}"] = rng.standard_normal(param.data.shape, np.float32).astype(np.float16)
-    arrays["loss3/classifier.0"] = arrays["loss3/classifier.0"].reshape(2, 1024)
-    return arrays
-
-
-def test_caffe_s_blobs_become_the_net_s_parameters(blobs, tmp_path):
-    path = tmp_path / "net.npz"
-    np.savez(path, **blobs)
-    net, about = open_npz(path, "googlenet")
-    assert net.spec["num_classes"] == 2 and about["mean"] == [104, 117, 123]
-    for key, param in net.params.items():
-        layer, _, kind = key.rpartition(".")
-        blob = blobs[f"{layer}.{'01'[kind == 'bias']}"]
-        np.testing.assert_array_equal(param.data.reshape(-1), blob.reshape(-1).astype(np.float32))
-
-
-@pytest.mark.parametrize(
-    ("kind", "message"),
-    [
-        ("missing", r"missing: conv1/7x7_s2\.weight"),
-        ("more", r"not in the net: fc9\.weight"),
-        ("shape", r"of another shape: conv1/7x7_s2\.weight"),
-        ("nan", r"conv2/3x3\.1 holds NaN"),
-        ("text", r"conv2/3x3\.1 holds NaN, Inf or no floating numbers"),
-        ("pickle", "not a whole .npz archive"),
-        ("other net", r"has no loss3/classifier\.1, the last bias of googlenet; is it another net's"),
-        ("truncated", "not a whole .npz archive"),
-        ("flipped", "not a whole .npz archive"),
-        ("bomb", "would unpack to more than 20 times its size"),
-        ("no archive", "not a whole .npz archive"),
-    ],
-)
-def test_broken_and_hostile_archives_give_one_error(kind, message, blobs, tmp_path):
-    path = tmp_path / "net.npz"
-    key, bias = "conv1/7x7_s2.0", "conv2/3x3.1"
-    arrays = {
-        "missing": {k: v for k, v in blobs.items() if k != key},
-        "more": {**blobs, "fc9.0": np.zeros(3)},
-        "shape": {**blobs, key: blobs[key][:5]},
-        "nan": {**blobs, bias: np.full(192, np.nan)},
-        "text": {**blobs, bias: np.array(["a"])},
-        "pickle": {"a.0": np.array([{}], object)},
-        "other net": {"fc8.1": np.zeros(4)},
-    }.get(kind, {bias: blobs[bias]})
-    np.savez(path, **arrays)
-    whole = path.read_bytes()
-    if kind == "truncated":
-        path.write_bytes(whole[:-30])
-    elif kind == "flipped":
-        path.write_bytes(whole[:300] + bytes([whole[300] ^ 1]) + whole[301:])
-    elif kind == "no archive":
-        path.write_bytes(b"these are no weights")
-    elif kind == "bomb":
-        buffer = io.BytesIO()
-        np.save(buffer, np.zeros(10**6, np.float32))
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("a.npy", buffer.getvalue())
-    with pytest.raises(WeightsError, match=message):
-        open_npz(path, "googlenet")

@@ -89,7 +89,7 @@ def test_names_and_shapes_tell_which_net_a_file_without_metadata_is_of(name, pre
 def test_what_the_arrays_do_not_decide_must_be_told(path):
     """fcn8s and fcn8s-atonce differ in fixed factors that no file holds: a guess would give wrong labels."""
     save_file(models.build("fcn8s-atonce", num_classes=5, preset="tiny").state_dict(), path)
-    with pytest.raises(WeightsError, match=r"does not say which net .* fit fcn8s and fcn8s-atonce; name it \(--net\)"):
+    with pytest.raises(WeightsError, match=r"does not say which net .* fit fcn8s and fcn8s-atonce; name it \(--net"):
         weights.open_net(path)
     net, about = weights.open_net(path, {"name": "fcn8s-atonce", "input_padding": 100})
     assert net.spec == models.build("fcn8s-atonce", 5, "tiny", 100).spec

@@ -10,7 +10,7 @@ import numpy as np
 
 from minifcn import checkpoint, data, weights
 from minifcn.backend import Array
-from minifcn.config import TrainConfig
+from minifcn.config import TrainConfig, mean_of
 from minifcn.data.dataset import Dataset
 from minifcn.inference import evaluate, predict
 from minifcn.inspection import plots
@@ -40,6 +40,7 @@ class Session:
         self.config, self.folder = config, folder
         self.net, self.sgd, self.objective = net, sgd, objective
         self.loader, self.val = loader, val
+        self.mean = mean_of(config)  # of the pictures
         self.init = init  # file and sha256 of the weights that it began with
         self.log = Log(folder.log)
         self.step = 0
@@ -76,7 +77,7 @@ class Session:
     def complete(self, progress: Progress, stop: Callable[[], bool]) -> None:
         """What is still to be done after the current step: also at a resume, when Ctrl-C had cut it short."""
         if not self._evaluated and not stop():
-            confusion = evaluate(self.net, self.val, progress=False, stop=stop)
+            confusion = evaluate(self.net, self.val, progress=False, mean=self.mean, stop=stop)
             if confusion is not None:
                 self._evaluated, self._scores = True, confusion.scores()
                 self.log.score(self._scores)
@@ -93,7 +94,7 @@ class Session:
     def finish(self, classes: list[str], palette: np.ndarray) -> None:
         """Leaves weights and pictures in the folder and prints what was reached."""
         colours = palette[: len(classes)].tolist()
-        about = {"classes": classes, "palette": colours, "source": "minifcn train"}
+        about = {"classes": classes, "palette": colours, "mean": self.mean, "source": "minifcn train"}
         if self.init:
             about["init"] = self.init
         weights.save(self.folder.weights, self.net, about)
@@ -139,7 +140,9 @@ class Session:
         """(name, picture, truth, prediction) of samples spread over the validation set, for `plots.samples`."""
         size = len(self.val)
         chosen = [self.val[i * size // min(count, size)] for i in range(min(count, size))]
-        return [(sample.name, sample.image, sample.label, predict(self.net, sample.image)) for sample in chosen]
+        return [
+            (sample.name, sample.image, sample.label, predict(self.net, sample.image, self.mean)) for sample in chosen
+        ]
 
     def _evaluation_due(self) -> bool:
         every = self.config.eval_every

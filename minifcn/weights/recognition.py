@@ -1,21 +1,19 @@
-"""Which net a file belongs to that does not say so: mostly, the names and shapes of its arrays tell."""
+"""Which net weights belong to that do not say so: mostly, the names and shapes of the arrays tell."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from os import PathLike
 from typing import Any
-
-import numpy as np
 
 from minifcn import models
 from minifcn.errors import WeightsError
 from minifcn.net import Net
+from minifcn.weights.fitting import fitted
+from minifcn.weights.source import Source
+from minifcn.weights.surgery import HEAD
 
 
-def recognise(
-    path: str | PathLike[str], arrays: Mapping[str, np.ndarray], given: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[str]]:
+def recognise(source: Source, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """(arguments of `models.build`, a line for each that was assumed): what is not `given` comes from the arrays.
 
     Raises WeightsError where they do not decide it.
@@ -23,41 +21,51 @@ def recognise(
     spec = dict(given)
     assumed = []
     if "name" not in spec:
-        fits = [name for name in models.NAMES if models.build(name).params.keys() == arrays.keys()]
-        if len(fits) != 1:
-            raise WeightsError(
-                f"{path}: does not say which net it belongs to, and its arrays fit {' and '.join(fits) or 'none'}; "
-                f"name it (--net), one of {', '.join(models.NAMES)}"
-            )
-        spec["name"] = fits[0]
-        assumed.append(f"net {fits[0]}, from the arrays' names")
+        spec["name"] = _name(source)
+        assumed.append(f"net {spec['name']}, from the arrays' names")
     name = spec["name"]
     top = "score_fr" if name in models.FCNS else models.build(name).outputs[0]
-    classes = _width(arrays, f"{top}.weight")
+    weight = source.arrays.get(f"{top}.weight")
+    classes = len(weight) if weight is not None and weight.ndim in (2, 4) else 0
     if "preset" not in spec:
         known = models.presets_of(name)
-        fits = [preset for preset in known if _fits(models.build(name, max(1, classes), preset), arrays)]
+        fits = [preset for preset in known if _fits(models.build(name, preset=preset), source)]
         if len(fits) != 1:
             raise WeightsError(
-                f"{path}: does not say which preset it belongs to, and the widths of its layers are of none; "
-                f"name it (--preset), one of {', '.join(known)}"
+                f"{source.path}: does not say which preset it belongs to, and the widths of its layers are of "
+                f"{' and '.join(fits) or 'none'}; name it (--preset), one of {', '.join(known)}"
             )
         spec["preset"] = fits[0]
         assumed.append(f"preset {fits[0]}, from the arrays' shapes")
     if "num_classes" not in spec:
-        spec["num_classes"] = classes
-        assumed.append(f"{classes} classes, from the arrays' shapes")
+        spec["num_classes"] = classes or 21
+        assumed.append(f"{classes} classes, from the arrays' shapes" if classes else "21 classes, as PASCAL VOC has")
     if "input_padding" not in spec and name in models.FCNS and spec["preset"] in models.presets_of(name):
         padding = spec["input_padding"] = models.presets_of(name)[spec["preset"]].input_padding
         assumed.append(f"input padding {padding}, the preset's own")
     return spec, assumed
 
 
-def _fits(net: Net, arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether the arrays that the net has, too, have its shapes."""
-    return all(arrays[key].shape == param.data.shape for key, param in net.params.items() if key in arrays)
+def _name(source: Source) -> str:
+    """The largest net that the file has all of. Upsampling that is fixed can be made anew, so it need not be there."""
+    learned = {name: [k for k, p in models.build(name).params.items() if p.lr_mult] for name in models.NAMES}
+    whole = {name: len(keys) for name, keys in learned.items() if source.arrays.keys() >= set(keys)}
+    fits = [name for name, count in whole.items() if count == max(whole.values())]
+    if source.constants:  # of a net that scales its pools, the scales are there
+        fits = [name for name in fits if (name == "fcn8s-atonce") == ("scale_pool4.weight" in source.arrays)]
+    if len(fits) != 1:
+        raise WeightsError(
+            f"{source.path}: does not say which net it belongs to, and its arrays fit {' and '.join(fits) or 'none'}; "
+            f"name it (--net, in convert --to), one of {', '.join(models.NAMES)}"
+        )
+    return fits[0]
 
 
-def _width(arrays: Mapping[str, np.ndarray], name: str) -> int:
-    """The output channels of a convolution's weight; 0 if it is missing, or no such weight."""
-    return arrays[name].shape[0] if name in arrays and arrays[name].ndim == 4 else 0
+def _fits(net: Net, source: Source) -> bool:
+    """Whether the trunk's arrays, as far as they are there, have the net's shapes."""
+    found = [(source.arrays[k], p.data.shape) for k, p in net.params.items() if k in source.arrays and not _head(k)]
+    return bool(found) and all(fitted(array, shape, source.flat) is not None for array, shape in found)
+
+
+def _head(name: str) -> bool:
+    return name.startswith(HEAD)

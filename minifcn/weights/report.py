@@ -9,20 +9,26 @@ from dataclasses import dataclass, field
 class Report:
     """Names of parameters, sorted out by what became of them, and in `assumed` what the file did not say.
 
-    taken: copied as they were. left: kept their initial value. unused: in the file, but not in the net.
+    taken: copied as they were. reshaped: copied into another shape. left: kept their initial value. unused: in the
+    file, but not in the net. mean: BGR, of the pictures that the net now expects.
     """
 
     source: str
     taken: list[str] = field(default_factory=list)
+    reshaped: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    mean: list[float] = field(default_factory=list)
 
     def __str__(self) -> str:
-        lines = [f"{self.source}: {len(self.taken)} arrays taken"]
+        lines = [f"{self.source}: {len(self.taken) + len(self.reshaped)} arrays taken"]
         lines += [f"  {what}: {_some(names)}" for what, names in
-                  (("left at their initial value", self.left), ("not used", self.unused)) if names]  # fmt: skip
-        return "\n".join(lines + [f"  assumed: {line}" for line in self.assumed])
+                  (("reshaped", self.reshaped), ("left at their initial value", self.left), ("not used", self.unused))
+                  if names]  # fmt: skip
+        lines += [f"  assumed: {line}" for line in self.assumed]
+        return "\n".join(lines + [f"  warning: {line}" for line in self.warnings])
 
 
 def _some(names: list[str], most: int = 8) -> str:

@@ -1,0 +1,96 @@
+"""`python -m minifcn.convert SRC DST`: another framework's weights as minifcn's, or a look at what a file holds."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minifcn import models, weights
+from minifcn.command import Parser, padding, positive, reports_errors
+from minifcn.errors import ConfigError
+from minifcn.files import sha256
+from minifcn.weights import known, opening
+from minifcn.weights.inspection import describe
+from minifcn.weights.recognition import recognise
+from minifcn.weights.surgery import transplanted
+from minifcn.weights.trainings import ORIGINS
+
+ABOUT = """\
+Make a minifcn weight file of one from Caffe (.caffemodel), PyTorch (.pth, .pt), Chainer or NumPy (.npz), TensorFlow's
+VGG16 (.npy), Keras (.h5), MatConvNet (.mat) or torchvision (.safetensors). Nothing that a file holds is executed.
+
+What the weights were trained on is folded into the first layer, exactly, so that the result takes minifcn's pictures:
+BGR 0..255 less a mean, which is written beside the weights and used by every command. What the file has not keeps
+its initial value, and the report says so. SRC may also be the name of a published file (--known lists them), which is
+then downloaded, and checked by its hash.
+"""
+EXAMPLES = """\
+examples
+  minifcn convert --inspect vgg16-397923af.pth                             what is in it?
+  minifcn convert fcn8s-heavy-pascal.caffemodel fcn8s.safetensors          a whole net: for predict and evaluate
+  minifcn convert vgg16-397923af.pth start.safetensors --to fcn32s         a classifier as a trunk: for train --init
+  minifcn convert fcn8s.safetensors mine.safetensors --classes 25 --expand-score   four more classes, still silent
+  minifcn convert vgg16-torchvision vgg16.safetensors                      downloaded first
+"""
+
+
+@reports_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    """Convert SRC to DST, or print what SRC is, or what can be had."""
+    arguments = _parser().parse_args(argv)
+    if arguments.known:
+        print(known.table())
+        return 0
+    if arguments.src is None or arguments.inspect == (arguments.dst is not None):
+        raise ConfigError("convert: expected SRC and DST, or --inspect and SRC")
+    if not arguments.inspect and Path(arguments.dst).suffix != ".safetensors":
+        raise ConfigError(f"{arguments.dst}: weights are written as .safetensors; name it so")
+    path = known.local(arguments.src)
+    if arguments.inspect:
+        print(describe(path, arguments.source))
+        return 0
+    return _convert(arguments, path)
+
+
+def _convert(arguments: argparse.Namespace, path: Path) -> int:
+    source = opening.open_source(path, arguments.source)
+    spec, assumed = recognise(source, _given(arguments))
+    net = models.build(**spec, rng=np.random.default_rng(arguments.seed))
+    report = transplanted(net, source, expand=arguments.expand_score)
+    report.assumed += assumed
+    weights.save(arguments.dst, net, {"mean": report.mean, "source": path.name, "sha256": sha256(path)})
+    print(report)
+    mean = ", ".join(f"{value:g}" for value in report.mean)
+    print(f"{arguments.dst}: {spec['name']}, {spec['preset']}, {spec['num_classes']} classes; mean {mean} (BGR)")
+    return 0
+
+
+def _given(arguments: argparse.Namespace) -> dict[str, Any]:
+    given = {"name": arguments.to, "preset": arguments.preset, "num_classes": arguments.classes}
+    given["input_padding"] = arguments.input_padding
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="minifcn convert", description=ABOUT, epilog=EXAMPLES)
+    parser.add_argument("src", metavar="SRC", nargs="?", help="a weight file, or the name of a published one")
+    parser.add_argument("dst", metavar="DST", nargs="?", help="the .safetensors file to write")
+    parser.add_argument("--inspect", action="store_true", help="print names, shapes, means and deviations; no DST")
+    parser.add_argument("--known", action="store_true", help="list the published files that go by a name")
+    parser.add_argument("--to", metavar="NET", choices=models.NAMES, help="the net to make (default: what SRC is of)")
+    parser.add_argument("--preset", metavar="NAME", help="its widths (default: those of SRC)")
+    parser.add_argument("--classes", type=positive, metavar="N", help="number of classes (default: SRC's, or 21)")
+    parser.add_argument("--expand-score", action="store_true", help="scores of fewer classes become the first of N")
+    parser.add_argument("--input-padding", type=padding, metavar="N", help="100, 'same', ... (default: the preset's)")
+    parser.add_argument("--source", choices=ORIGINS, help="whose training a VGG16 by torchvision's names is")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of values that SRC has not (default: 0)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

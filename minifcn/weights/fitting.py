@@ -1,0 +1,54 @@
+"""One array as another layer's parameter, exactly: a dense layer is a convolution, and so on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def fitted(array: np.ndarray, shape: tuple[int, ...], flat: str = "CHW") -> np.ndarray | None:
+    """`array` as a parameter of `shape`, or None if it is none.
+
+    A dense layer (out, C*kh*kw) becomes the convolution (out, C, kh, kw) that it is, its columns being in the order
+    `flat`. A dense transposed convolution (C, C, k, k) that keeps classes apart becomes a depthwise one (C, 1, k, k).
+    """
+    if array.shape == shape:
+        return array
+    if len(shape) != 4:
+        return None
+    out, channels, height, width = shape
+    if array.ndim == 2 and array.shape == (out, channels * height * width):
+        if flat == "CHW":
+            return array.reshape(shape)
+        return array.reshape(out, height, width, channels).transpose(0, 3, 1, 2)
+    if channels == 1 and array.shape == (out, out, height, width) and not mixes(array):
+        return array[range(out), range(out)][:, None]
+    return None
+
+
+def mixes(weight: np.ndarray) -> bool:
+    """Whether a transposed convolution (C, C, k, k) brings one class's scores into another's."""
+    off = weight.copy()
+    off[range(len(off)), range(len(off))] = 0
+    return bool(off.any())
+
+
+def expanded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """A score layer of fewer classes in the first rows of one of `shape`, the new rows zero; None if it does not fit.
+
+    At zero, as all score layers start, a new class is silent until it has learned (the reference's expand_score).
+    """
+    if array.ndim != len(shape) or array.shape[1:] != shape[1:] or len(array) > shape[0]:
+        return None
+    rows = np.zeros(shape, array.dtype)
+    rows[: len(array)] = array
+    return rows
+
+
+def with_depth(weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """A first layer (out, 3, kh, kw) for pictures with a fourth channel: its filter is the mean of the colours' three.
+
+    So the reference's RGB-D nets begin (nyud-fcn32s-color-d). None if the shapes are not these.
+    """
+    if weight.ndim != 4 or len(shape) != 4 or weight.shape[1] != 3 or shape != (len(weight), 4, *weight.shape[2:]):
+        return None
+    return np.concatenate([weight, weight.mean(axis=1, keepdims=True)], axis=1)

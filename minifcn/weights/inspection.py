@@ -1,0 +1,62 @@
+"""A look at what a weight file holds, before anything is made of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from minifcn.errors import WeightsError
+from minifcn.files import sha256
+from minifcn.weights import known, readers
+from minifcn.weights.opening import open_source
+from minifcn.weights.readers import RawWeights
+from minifcn.weights.recognition import recognise
+
+#: Layers whose widths tell the size of a net: of VGG16, of AlexNet and of GoogLeNet.
+TELLING = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "conv1", "conv2", "conv3", "conv4", "conv5",
+           "conv1/7x7_s2", "conv2/3x3", "fc6", "fc7", "fc8", "score_fr", "loss3/classifier")  # fmt: skip
+
+
+def describe(path: Path, origin: str | None = None) -> str:
+    """A line for each array (name, shape, mean, standard deviation), and what the whole looks like."""
+    raw = readers.read(path)
+    return "\n".join([*_arrays(raw), "", *_file(path, raw), *_meaning(path, origin)])
+
+
+def _arrays(raw: RawWeights) -> list[str]:
+    width = max(map(len, raw.arrays))
+    lines = [f"{'name':<{width}}  {'shape':<20} {'mean':>10} {'std':>10}"]
+    for name, array in raw.arrays.items():
+        figures = f"{array.dtype!s:>10}"
+        if array.size and array.dtype.kind in "fiu":
+            with np.errstate(all="ignore"):  # NaN and Inf are told as what they are
+                figures = f"{array.mean(dtype=np.float64):10.4g} {array.std(dtype=np.float64):10.4g}"
+        lines.append(f"{name:<{width}}  {'x'.join(map(str, array.shape)):<20} {figures}")
+    return lines
+
+
+def _file(path: Path, raw: RawWeights) -> list[str]:
+    digest = sha256(path)
+    numbers = sum(array.size for array in raw.arrays.values())
+    lines = [f"{path}: {raw.container}, {len(raw.arrays)} arrays, {numbers:,} numbers", f"sha256 {digest}"]
+    published = known.identify(path)
+    return lines + ([f"this is {published.name}, {published.about}"] if published else [])
+
+
+def _meaning(path: Path, origin: str | None) -> list[str]:
+    """What minifcn would make of it, or why it would not."""
+    try:
+        source = open_source(path, origin)
+    except WeightsError as error:
+        return [f"cannot be converted as it is: {error}"]
+    widths = [f"{name} {len(source.arrays[f'{name}.weight'])}" for name in TELLING if f"{name}.weight" in source.arrays]
+    lines = [f"{source.title}, made for {source.pictures}", *source.told]
+    if widths:
+        lines.append(f"widths: {', '.join(widths)}")
+    try:
+        spec, _ = recognise(source, {})
+        lines.append(f"a whole {spec['name']}, preset {spec['preset']}, {spec['num_classes']} classes")
+    except WeightsError as error:
+        lines.append(str(error))
+    return lines

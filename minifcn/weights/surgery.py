@@ -1,0 +1,108 @@
+"""Net surgery: what a source has for a net's layers is copied into it, and a report says what became of everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from minifcn.backend import to, xp_of
+from minifcn.errors import WeightsError
+from minifcn.layers import Scale
+from minifcn.net import Net
+from minifcn.weights.fitting import expanded, fitted, mixes, with_depth
+from minifcn.weights.report import Report
+from minifcn.weights.source import Source, entrances
+
+LEAST = 0.5  # of a trunk's layers; with fewer taken, it is as good as untrained
+#: What a layer of several is called after the one that it is a copy of: a trunk for each modality, or with depth.
+SUFFIXES = ("color", "hha", "_bgrd")
+#: What the names of the layers that follow the number of classes begin with.
+HEAD = ("score", "upscore", "fc8", "loss3/")
+
+
+def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Iterable[str] = SUFFIXES) -> Report:
+    """Copies what the source has for `net` into it, by name.
+
+    A layer that the source has not is taken from the one it is a copy of: conv1_1hha from conv1_1. What does not fit,
+    such as the scores of another number of classes, keeps its initial value; with `expand`, scores of fewer classes
+    become the first rows. Raises WeightsError, and leaves the net as it is, if nothing fits, or if upsampling in the
+    source mixes classes, which minifcn's does not.
+    """
+    report = Report(source=source.path, mean=source.pictures.bgr_mean)
+    report.assumed = [f"{source.title}, made for {source.pictures}", *source.told]
+    first, values, used = entrances(net), {}, set()
+    for name, param in net.params.items():
+        theirs = _name_in(source, name, tuple(suffixes))
+        array = source.arrays.get(theirs)
+        if array is None:
+            report.left.append(name)
+            continue
+        used.add(theirs)
+        shape, layer = param.data.shape, name.rpartition(".")[0]
+        shaped = fitted(array, shape, source.flat)
+        if shaped is None and expand and name.startswith(HEAD):
+            shaped = expanded(array, shape)
+        if layer in first and array.ndim == 4:
+            folded = source.pictures.fold(array, first[layer])
+            shaped = folded if folded.shape == shape else with_depth(folded, shape)
+        if shaped is not None:
+            values[name] = shaped
+            (report.taken if shaped.shape == array.shape else report.reshaped).append(name)
+            continue
+        if len(shape) == 4 and array.shape == (shape[0], shape[0], *shape[2:]) and mixes(array):
+            raise WeightsError(
+                f"{source.path}: {theirs} mixes classes: it was learned, not fixed to bilinear interpolation on the "
+                "diagonal, and minifcn upsamples each class alone"
+            )
+        report.left.append(name)
+        report.assumed.append(f"{theirs} {array.shape} does not fit the net's {shape}, and is not used")
+        used.discard(theirs)
+    _check_scales(net, source)
+    report.unused = [name for name in source.arrays if name not in used and not _is_scale(net, name)] + source.unused
+    if not values:
+        raise WeightsError(
+            f"{source.path}: nothing in it is for this net; it has {', '.join([*source.arrays][:5])} ..."
+        )
+    for name, array in values.items():
+        data = net.params[name].data
+        net.params[name].data = to(np.array(array, data.dtype, order="C"), xp_of(data))
+    _warn(net, values.keys(), report)
+    return report
+
+
+def _name_in(source: Source, name: str, suffixes: tuple[str, ...]) -> str:
+    """The source's name for a parameter: the same, or that of the layer it is a copy of."""
+    layer, _, kind = name.rpartition(".")
+    if name not in source.arrays:
+        for suffix in suffixes:
+            if layer.endswith(suffix) and f"{layer.removesuffix(suffix)}.{kind}" in source.arrays:
+                return f"{layer.removesuffix(suffix)}.{kind}"
+    return name
+
+
+def _warn(net: Net, taken: Iterable[str], report: Report) -> None:
+    trunk = [name for name in net.params if name.endswith(".weight") and not name.startswith(HEAD)]
+    count = len({*taken} & {*trunk})
+    if count < LEAST * len(trunk):
+        report.warnings.append(
+            f"only {count} of the trunk's {len(trunk)} layers were taken: most of it starts untrained"
+        )
+
+
+def _check_scales(net: Net, source: Source) -> None:
+    """FCN-8s at-once scales its pools by constants, which a file can have as blobs. They must be the net's."""
+    for name, array in source.arrays.items():
+        layer = net.layers.get(name.removesuffix(".weight"))
+        if name.startswith("scale_pool") and name.endswith(".weight") and "score_pool4.weight" in net.params:
+            factor = layer.factor if isinstance(layer, Scale) else 1.0
+            if not np.allclose(array, factor, rtol=1e-5):
+                theirs = float(array.ravel()[0]) if array.size else 0.0
+                raise WeightsError(
+                    f"{source.path}: {name.removesuffix('.weight')} multiplies by {theirs:g}, the net by {factor:g}; "
+                    "its weights belong to fcn8s-atonce (--to fcn8s-atonce)"
+                )
+
+
+def _is_scale(net: Net, name: str) -> bool:
+    return isinstance(net.layers.get(name.removesuffix(".weight")), Scale)
