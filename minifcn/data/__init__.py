@@ -1,6 +1,6 @@
 """Data sets, pictures, label maps, augmentation and the loader."""
 
-from minifcn.data.dataset import Dataset, Sample, class_shares
+from minifcn.data.dataset import Dataset, Sample, Task, class_shares, mean_of, num_classes_of, tasks_of
 from minifcn.data.loader import Batch, Loader
 from minifcn.data.pictures import IGNORE, VOC_PALETTE, read_image, read_label, write_label
 from minifcn.data.preprocess import MEAN_BGR, from_blob, to_blob
@@ -14,11 +14,15 @@ __all__ = [
     "Dataset",
     "Loader",
     "Sample",
+    "Task",
     "class_shares",
     "from_blob",
+    "mean_of",
+    "num_classes_of",
     "open_dataset",
     "read_image",
     "read_label",
+    "tasks_of",
     "to_blob",
     "write_label",
 ]

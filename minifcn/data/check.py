@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from minifcn.data.dataset import Dataset, class_counts
+from minifcn.data.dataset import Dataset, class_counts, tasks_of
 from minifcn.errors import DataError, counted
 
 
@@ -61,12 +61,16 @@ class Report:
         return text
 
 
-def examine(dataset: Dataset, indices: Iterable[int] | None = None) -> Report:
-    """Read every sample of a set. `indices` may wrap `range(len(dataset))` in a progress bar."""
-    classes = dataset.num_classes
+def examine(dataset: Dataset, indices: Iterable[int] | None = None, task: int = 0) -> Report:
+    """Read every sample of a set, and count the labels of one of its tasks.
+
+    `indices` may wrap `range(len(dataset))` in a progress bar.
+    """
+    chosen = tasks_of(dataset)[task]
+    classes = len(chosen.classes)
     report = Report(
-        dataset.name,
-        dataset.classes,
+        f"{dataset.name}, {chosen.name}" if chosen.name else dataset.name,
+        chosen.classes,
         len(dataset),
         pixels=np.zeros(classes, np.int64),
         pictures=np.zeros(classes, np.int64),
@@ -78,11 +82,12 @@ def examine(dataset: Dataset, indices: Iterable[int] | None = None) -> Report:
         except DataError as error:
             report.problems.append(str(error))
             continue
-        counts = class_counts(sample.label, classes)
+        label = sample.labels[task]
+        counts = class_counts(label, classes)
         report.pixels += counts
         report.pictures += counts > 0
-        report.ignored += sample.label.size - int(counts.sum())
-        report.sizes[sample.label.shape[1], sample.label.shape[0]] += 1
+        report.ignored += label.size - int(counts.sum())
+        report.sizes[label.shape[1], label.shape[0]] += 1
         report.names[sample.name] += 1
         if not counts.any():
             report.warnings.append(f"{sample.name}: every pixel is ignored; the net learns nothing from it")

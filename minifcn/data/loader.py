@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minifcn.data.dataset import Dataset, Sample
+from minifcn.data.modalities import COLOUR, inputs_of
 from minifcn.data.pictures import IGNORE
-from minifcn.data.preprocess import MEAN_BGR, to_blob
-from minifcn.data.transforms import Transform
+from minifcn.data.preprocess import MEAN_BGR
+from minifcn.data.transforms import Transform, transformed
 from minifcn.errors import DataError, counted
 
 AHEAD = 2  # batches in store for each worker
@@ -25,25 +26,44 @@ AHEAD = 2  # batches in store for each worker
 
 @dataclass(frozen=True)
 class Batch:
-    """What a training step needs, and which samples it came from."""
+    """What a training step needs, and which samples it came from.
+
+    Nets that see several modalities get `inputs`, those with several tasks are measured by `targets`; `x` and `labels`
+    are the first of each, for most nets all there is.
+    """
 
     x: NDArray[np.float32]  # (N, 3, H, W), BGR minus mean
     labels: NDArray[np.uint8]  # (N, H, W), 255 = ignored
     names: tuple[str, ...]
     step: int
+    more_x: tuple[NDArray[np.float32], ...] = ()
+    more_labels: tuple[NDArray[np.uint8], ...] = ()
+
+    @property
+    def inputs(self) -> tuple[NDArray[np.float32], ...]:
+        return (self.x, *self.more_x)
+
+    @property
+    def targets(self) -> tuple[NDArray[np.uint8], ...]:
+        return (self.labels, *self.more_labels)
 
 
-def collate(samples: Sequence[Sample], step: int, mean: Sequence[float] = MEAN_BGR) -> Batch:
+def collate(
+    samples: Sequence[Sample], step: int, mean: Sequence[float] = MEAN_BGR, modalities: Sequence[str] = COLOUR
+) -> Batch:
     """A batch of samples; smaller ones are padded below and to the right with the mean (0 in x) and 255."""
     height = max(sample.label.shape[0] for sample in samples)
     width = max(sample.label.shape[1] for sample in samples)
-    x = np.zeros((len(samples), 3, height, width), np.float32)
-    labels = np.full((len(samples), height, width), IGNORE, np.uint8)
+    seen = [inputs_of(sample.image, sample.beside, modalities, mean) for sample in samples]
+    xs = [np.zeros((len(samples), len(array), height, width), np.float32) for array in seen[0]]
+    labels = [np.full((len(samples), height, width), IGNORE, np.uint8) for _ in samples[0].labels]
     for n, sample in enumerate(samples):
         h, w = sample.label.shape
-        x[n, :, :h, :w] = to_blob(sample.image, mean)
-        labels[n, :h, :w] = sample.label
-    return Batch(x, labels, tuple(sample.name for sample in samples), step)
+        for x, array in zip(xs, seen[n], strict=True):
+            x[n, :, :h, :w] = array
+        for target, label in zip(labels, sample.labels, strict=True):
+            target[n, :h, :w] = label
+    return Batch(xs[0], labels[0], tuple(sample.name for sample in samples), step, tuple(xs[1:]), tuple(labels[1:]))
 
 
 class Loader:
@@ -63,6 +83,7 @@ class Loader:
         start_step: int = 0,
         workers: int = 1,
         mean: Sequence[float] = MEAN_BGR,
+        modalities: Sequence[str] = COLOUR,
     ) -> None:
         if min(batch_size, workers) < 1 or min(seed, start_step) < 0 or not len(dataset):
             raise DataError(
@@ -75,6 +96,7 @@ class Loader:
         self.transforms = tuple(transforms)
         self.shuffle = shuffle
         self.mean = mean
+        self.modalities = tuple(modalities)
         self._next_step = start_step
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="minifcn-loader")
         self._coming: deque[Future[Batch]] = deque()
@@ -99,16 +121,16 @@ class Loader:
 
     def batch(self, step: int) -> Batch:
         """Batch `step`, made here and now."""
-        return collate([self._sample(i, step, n) for n, i in enumerate(self.indices(step))], step, self.mean)
+        samples = [self._sample(i, step, n) for n, i in enumerate(self.indices(step))]
+        return collate(samples, step, self.mean, self.modalities)
 
     def _sample(self, i: int, step: int, n: int) -> Sample:
         sample = self.dataset[i]
         # The 1 keeps these streams apart from the epochs': NumPy reads [seed, epoch] as [seed, epoch, 0, 0].
         rng = np.random.default_rng([self.seed, step, 1, n])
-        image, label = sample.image, sample.label
         for transform in self.transforms:
-            image, label = transform(image, label, rng)
-        return Sample(sample.name, image, label)
+            sample = transformed(transform, sample, rng)
+        return sample
 
     def __iter__(self) -> Iterator[Batch]:
         return self

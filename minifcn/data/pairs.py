@@ -1,20 +1,22 @@
 """A data set of files: a list of (picture, label map) pairs, read when asked for.
 
-`voc`, `camvid` and `folder` differ only in how they find the pairs and the classes; reading is the same for all.
+`voc`, `camvid`, `folder` and the others differ only in how they find the pairs and the classes, and in what their label
+maps are written as; reading is the same for all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minifcn.data.dataset import Sample, check_index
+from minifcn.data.dataset import Sample, Task, check_index, tasks_of
+from minifcn.data.modalities import READERS
 from minifcn.data.pictures import IGNORE, SUFFIXES, read_image, read_label
-from minifcn.errors import DataError
+from minifcn.errors import DataError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class Pair:
     name: str
     image: Path
     label: Path
+    beside: Mapping[str, Path] = field(default_factory=dict)  # other modalities of the picture
+    more_labels: tuple[Path, ...] = ()  # label maps of the second task, the third ...
 
 
 @dataclass
@@ -38,6 +42,12 @@ class PairDataset:
     strays: list[str] = field(default_factory=list)  # files that no pair uses, each with its reason
     ignore_index: int = IGNORE
     cache_bytes: int = 256 << 20  # room left for decoded samples
+    label_reader: Callable[[Path], NDArray[np.integer]] | None = (
+        None  # for label maps that are no pictures; -1 = ignored
+    )
+    tasks: tuple[Task, ...] = ()  # where there are several
+    mean: tuple[float, ...] | None = None  # of its pictures, B G R
+    kin: str = ""  # sets of one kin have pictures of one collection, each with its own name: see `overlap`
     _cache: dict[int, Sample] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -52,32 +62,56 @@ class PairDataset:
         if i in self._cache:
             return self._cache[i]
         sample = self._read(self.pairs[i])
-        size = sample.image.nbytes + sample.label.nbytes
+        arrays: list[NDArray] = [sample.image, *sample.labels, *sample.beside.values()]
+        size = sum(array.nbytes for array in arrays)
         if size <= self.cache_bytes:
             self.cache_bytes -= size
-            sample.image.flags.writeable = sample.label.flags.writeable = False  # shared from now on
+            for array in arrays:
+                array.flags.writeable = False  # shared from now on
             self._cache[i] = sample
         return sample
 
     def _read(self, pair: Pair) -> Sample:
-        for what, path in (("picture", pair.image), ("label map", pair.label)):
+        label_paths = [pair.label, *pair.more_labels]
+        files = [("picture", pair.image), *(("label map", path) for path in label_paths), *pair.beside.items()]
+        for what, path in files:
             if not path.is_file():
                 raise DataError(f"{pair.name}: its {what} is missing; expected {path}")
-        image, label = read_image(pair.image), read_label(pair.label, self.palette)
-        if image.shape[:2] != label.shape:
-            raise DataError(
-                f"{pair.name}: the picture is {size_text(image)} but its label map {size_text(label)} "
-                f"({pair.image}, {pair.label}); they must be equal, pixel for pixel"
-            )
-        for number in self.ignored:
+        image = read_image(pair.image)
+        labels = [self._label(path, task) for path, task in zip(label_paths, tasks_of(self), strict=True)]
+        beside = {name: READERS[name](path) for name, path in pair.beside.items()}
+        others: list[NDArray] = [*labels, *beside.values()]
+        for (what, path), array in zip(files[1:], others, strict=True):
+            if image.shape[:2] != array.shape[:2]:
+                raise DataError(
+                    f"{pair.name}: the picture is {size_text(image)} but its {what} {size_text(array)} "
+                    f"({pair.image}, {path}); they must be equal, pixel for pixel"
+                )
+        return Sample(pair.name, image, labels[0], beside, tuple(labels[1:]))
+
+    def _label(self, path: Path, task: Task) -> NDArray[np.uint8]:
+        """A label map, uint8 (H, W), with a class of the task or 255 everywhere."""
+        label = read_label(path, task.palette) if self.label_reader is None else self.label_reader(path)
+        for number in (*self.ignored, -1):
             label[label == number] = IGNORE
-        wrong = np.unique(label[(label >= self.num_classes) & (label != IGNORE)])
+        count = len(task.classes)
+        wrong = np.unique(label[((label < 0) | (label >= count)) & (label != IGNORE)])
         if wrong.size:
             raise DataError(
-                f"{pair.label}: class number {', '.join(map(str, wrong[:5]))}; expected "
-                f"0..{self.num_classes - 1} ({self.num_classes} classes) or {IGNORE} for ignored pixels"
+                f"{path}: class number {', '.join(map(str, wrong[:5]))}; expected "
+                f"0..{count - 1} ({count} classes) or {IGNORE} for ignored pixels"
             )
-        return Sample(pair.name, image, label)
+        return label.astype(np.uint8, copy=False)
+
+
+def overlap(one: object, other: object) -> list[str]:
+    """The names of pictures that two sets of files share, sorted; of other sets nothing is known."""
+    if not (isinstance(one, PairDataset) and isinstance(other, PairDataset)):
+        return []
+    if one.kin and one.kin == other.kin:
+        return sorted({pair.name for pair in one.pairs} & {pair.name for pair in other.pairs})
+    files = {pair.image.resolve() for pair in other.pairs}
+    return sorted({pair.name for pair in one.pairs if pair.image.resolve() in files})
 
 
 def size_text(array: NDArray) -> str:
@@ -111,6 +145,16 @@ def read_list(path: Path) -> list[str]:
     if not stems:
         raise DataError(f"{path}: the split is empty; expected one picture name a line")
     return stems
+
+
+def read_split(folder: Path, split: str) -> list[str]:
+    """The stems of FOLDER/SPLIT.txt; of trainval, if there is no such list, those of train and val."""
+    known = sorted(path.stem for path in folder.glob("*.txt"))
+    if split == "trainval" and split not in known and {"train", "val"} <= {*known}:
+        return read_split(folder, "train") + read_split(folder, "val")
+    if split not in known:
+        raise DataError(f"{folder}: no split {split!r} ({split}.txt){did_you_mean(split, known)}")
+    return read_list(folder / f"{split}.txt")
 
 
 def read_text(path: Path) -> str:

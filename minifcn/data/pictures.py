@@ -46,7 +46,7 @@ def make_palette(colours: list[tuple[int, int, int]], ignore: tuple[int, int, in
     return palette
 
 
-def _open(path: PathLike) -> Image.Image:
+def open_picture(path: PathLike) -> Image.Image:
     """The decoded first frame, turned as its EXIF tag says."""
     try:
         with Image.open(path) as image:
@@ -81,7 +81,7 @@ def read_image(path: PathLike) -> Bytes:
     Transparent pixels are laid over white, as a browser's page shows them. 16-bit grey is divided by 257 (65535 becomes
     255). Float grey is taken as 0..1, or as 0..255 if it goes above 1. Of an animation, the first frame.
     """
-    image = _open(path)
+    image = open_picture(path)
     mode = image.mode
     try:
         if mode.startswith("I") or mode == "F":
@@ -114,7 +114,7 @@ def read_label(path: PathLike, palette: Bytes = VOC_PALETTE) -> Bytes:
     picture in RGB is looked up in `palette` (256, 3); where a colour stands in several rows, the last counts, so that
     all rows without a class may share the colour of 255.
     """
-    image = _open(path)
+    image = open_picture(path)
     if image.format == "JPEG" or str(path).lower().endswith((".jpg", ".jpeg")):
         raise DataError(f"{path}: a label map in JPEG, whose compression invents colours at every edge; save it as PNG")
     if image.mode in ("L", "P", "1"):
@@ -146,6 +146,14 @@ def _colours_to_classes(rgb: Bytes, palette: Bytes, path: PathLike) -> Bytes:
             "add it to the palette, or save the label map as class numbers (grey or palette PNG)"
         )
     return np.array([class_of[int(code)] for code in found], np.uint8)[where.reshape(rgb.shape[:2])]
+
+
+def resized(array: NDArray, height: int, width: int, how: Image.Resampling) -> NDArray:
+    """An array (H, W) or (H, W, C), uint8 or float32, at another size."""
+    if array.dtype == np.uint8:
+        return np.asarray(Image.fromarray(array).resize((width, height), how))
+    planes = [Image.fromarray(plane).resize((width, height), how) for plane in np.moveaxis(array, 2, 0)]
+    return np.stack([np.asarray(plane) for plane in planes], axis=2)
 
 
 def write_label(path: PathLike, label: Bytes, palette: Bytes = VOC_PALETTE) -> None:

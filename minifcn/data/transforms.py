@@ -2,31 +2,46 @@
 
 image: uint8 (H, W, 3) RGB; label: uint8 (H, W). The input is never changed, and all chance comes from `rng`. Pixels
 that come from nowhere get the mean colour, which is 0 in the blob, and label 255, which the loss ignores.
+
+A sample with more arrays, of other modalities and tasks, goes through `transformed`: these move as the picture does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from PIL import Image
+from PIL.Image import Resampling
 
-from minifcn.data.pictures import IGNORE
+from minifcn.data.dataset import Sample
+from minifcn.data.pictures import IGNORE, resized
 from minifcn.data.preprocess import MEAN_COLOUR
 from minifcn.errors import DataError
 
-Both: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-Transform: TypeAlias = Callable[[NDArray[np.uint8], NDArray[np.uint8], Generator], Both]
+Image = NDArray[Any]  # uint8 (H, W, 3), or another modality: float32 (H, W, C) less its mean
+Both: TypeAlias = tuple[Image, NDArray[np.uint8]]
+Transform: TypeAlias = Callable[[Image, NDArray[np.uint8], Generator], Both]
 
 
-def shift(image: NDArray[np.uint8], label: NDArray[np.uint8], down: int, right: int, height: int, width: int) -> Both:
+def transformed(transform: Transform, sample: Sample, rng: Generator) -> Sample:
+    """A sample after one transform. Each further array goes through it with the very chance that the picture had."""
+    before = deepcopy(rng) if sample.beside or sample.more_labels else rng
+    image, label = transform(sample.image, sample.label, rng)
+    beside = {name: transform(array, sample.label, deepcopy(before))[0] for name, array in sample.beside.items()}
+    more = tuple(transform(sample.image, array, deepcopy(before))[1] for array in sample.more_labels)
+    return Sample(sample.name, image, label, beside, more)
+
+
+def shift(image: Image, label: NDArray[np.uint8], down: int, right: int, height: int, width: int) -> Both:
     """A view port of height x width onto the picture, which lies `down` and `right` of its upper left corner."""
-    out_image = np.empty((height, width, 3), np.uint8)
-    out_image[:] = MEAN_COLOUR
+    out_image = np.zeros((height, width, image.shape[2]), image.dtype)
+    if image.dtype == np.uint8:
+        out_image[:] = MEAN_COLOUR
     out_label = np.full((height, width), IGNORE, np.uint8)
     h, w = label.shape
     seen = np.s_[max(0, down) : max(0, down + h), max(0, right) : max(0, right + w)]
@@ -51,7 +66,7 @@ class Mirror:
     def __post_init__(self) -> None:
         _need(0 <= self.p <= 1, self)
 
-    def __call__(self, image: NDArray[np.uint8], label: NDArray[np.uint8], rng: Generator) -> Both:
+    def __call__(self, image: Image, label: NDArray[np.uint8], rng: Generator) -> Both:
         if rng.random() >= self.p:
             return image, label
         return image[:, ::-1], label[:, ::-1]
@@ -66,7 +81,7 @@ class Translate:
     def __post_init__(self) -> None:
         _need(self.pixels >= 0, self)
 
-    def __call__(self, image: NDArray[np.uint8], label: NDArray[np.uint8], rng: Generator) -> Both:
+    def __call__(self, image: Image, label: NDArray[np.uint8], rng: Generator) -> Both:
         down, right = rng.integers(-self.pixels, self.pixels + 1, 2)
         return shift(image, label, int(down), int(right), *label.shape)
 
@@ -81,11 +96,10 @@ class Scale:
     def __post_init__(self) -> None:
         _need(0 < self.low <= self.high, self)
 
-    def __call__(self, image: NDArray[np.uint8], label: NDArray[np.uint8], rng: Generator) -> Both:
+    def __call__(self, image: Image, label: NDArray[np.uint8], rng: Generator) -> Both:
         factor = float(np.exp(rng.uniform(np.log(self.low), np.log(self.high))))
         height, width = (max(1, round(side * factor)) for side in label.shape)
-        resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(resized), np.asarray(Image.fromarray(label).resize((width, height), Image.Resampling.NEAREST))
+        return resized(image, height, width, Resampling.BILINEAR), resized(label, height, width, Resampling.NEAREST)
 
 
 @dataclass(frozen=True)
@@ -98,7 +112,7 @@ class RandomCrop:
     def __post_init__(self) -> None:
         _need(min(self.height, self.width) >= 1, self)
 
-    def __call__(self, image: NDArray[np.uint8], label: NDArray[np.uint8], rng: Generator) -> Both:
+    def __call__(self, image: Image, label: NDArray[np.uint8], rng: Generator) -> Both:
         down, right = (
             int(rng.integers(min(0, room), max(0, room) + 1))
             for room in (self.height - label.shape[0], self.width - label.shape[1])

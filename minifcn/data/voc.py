@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minifcn.data.pairs import PairDataset, need_folder, pair_up, read_list
+from minifcn.data.pairs import PairDataset, need_folder, pair_up, read_split
 from minifcn.data.pictures import VOC_PALETTE
-from minifcn.errors import DataError, did_you_mean
+from minifcn.errors import DataError
 
 CLASSES = [
     "background",
@@ -38,6 +38,10 @@ CLASSES = [
 ]
 
 
+#: VOC's pictures have other label maps in SBD and PASCAL-Context: one picture has one name in all of them.
+KIN = "VOC"
+
+
 def _year_folder(folder: Path) -> Path:
     """The folder that holds ImageSets: `folder` itself, or the only year below it."""
     if (folder / "ImageSets").is_dir():
@@ -58,10 +62,8 @@ def open_voc(folder: Path, split: str) -> PairDataset:
     """One split of one year of VOC; any file of ImageSets/Segmentation is a split."""
     root = _year_folder(need_folder(folder, "expected the folder VOCdevkit/VOC<year>"))
     lists = need_folder(root / "ImageSets" / "Segmentation", "VOC keeps its segmentation splits there")
-    known = sorted(path.stem for path in lists.glob("*.txt"))
-    if split not in known:
-        raise DataError(f"{lists}: no split {split!r}{did_you_mean(split, known)}")
+    stems = read_split(lists, split)
     images = need_folder(root / "JPEGImages", "VOC keeps its pictures there")
     labels = need_folder(root / "SegmentationClass", "VOC keeps its label maps there")
-    pairs = pair_up(read_list(lists / f"{split}.txt"), images, labels)
-    return PairDataset(f"{root.name} {split}", list(CLASSES), VOC_PALETTE, pairs)
+    pairs = pair_up(stems, images, labels)
+    return PairDataset(f"{root.name} {split}", list(CLASSES), VOC_PALETTE, pairs, kin=KIN)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minifcn.data import MEAN_BGR, Loader, Sample, from_blob, open_dataset, to_blob
+from minifcn.data.loader import collate
 from minifcn.data.preprocess import MEAN_COLOUR
 from minifcn.data.transforms import Mirror, RandomCrop, Scale, Translate
 from minifcn.errors import DataError
@@ -147,3 +148,23 @@ def test_settings_out_of_range(wrong):
         Loader(Numbered(), **{"batch_size": 2, "seed": 0, **wrong})
     with pytest.raises(DataError, match="0 samples"):
         Loader(Numbered(0), 1, 0)
+
+
+def test_more_inputs_and_targets_are_padded_alike():
+    """Of unequal sizes, with two modalities and two tasks: 0 is the mean of every input, 255 counts in no task."""
+    samples = []
+    for k, (height, width) in enumerate([(3, 5), (4, 2)]):
+        label = np.full((height, width), k, np.uint8)
+        depth = np.full((height, width, 1), k + 0.5, np.float32)
+        samples.append(Sample(str(k), np.zeros((height, width, 3), np.uint8), label, {"depth": depth}, (label + 3,)))
+    batch = collate(samples, 0, modalities=("depth", "color"))
+    assert [x.shape for x in batch.inputs] == [(2, 1, 4, 5), (2, 3, 4, 5)] and batch.x is batch.inputs[0]
+    assert batch.x[0, 0, 2, 4] == 0.5 and batch.x[1, 0, 3, 1] == 1.5
+    assert (batch.more_x[0][0, :, :3] == to_blob(samples[0].image)).all()
+    assert (batch.more_labels[0][1] == np.where(batch.labels[1] == 255, 255, 4)).all()
+    for x in batch.inputs:
+        assert not x[0, :, 3:].any() and not x[1, :, :, 2:].any()
+    for target in batch.targets:
+        assert (target[0, 3:] == 255).all() and (target[1, :, 2:] == 255).all() and (target[1, :, :2] < 255).all()
+    with pytest.raises(DataError, match="wants to see color, hha, but hha is not there"):
+        collate(samples, 0, modalities=("color", "hha"))

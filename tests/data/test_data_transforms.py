@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from minifcn.data import Sample
 from minifcn.data.preprocess import MEAN_COLOUR
-from minifcn.data.transforms import Mirror, RandomCrop, Scale, Translate, shift
+from minifcn.data.transforms import Mirror, RandomCrop, Scale, Translate, shift, transformed
 from minifcn.errors import DataError
 
 
@@ -98,3 +99,30 @@ def test_scale():
         assert (classes[:, : middle - 1] == 3).all() and (classes[:, middle + 1 :] == 255).all()
     assert min(factors) < 0.6 and max(factors) > 1.7
     assert 0.3 < np.mean(np.array(factors) < 1) < 0.7  # as often smaller as larger
+
+
+@pytest.mark.parametrize(
+    "transform", [Mirror(), Translate(5), RandomCrop(4, 20), RandomCrop(3, 3), Scale(0.5, 2)], ids=repr
+)
+def test_every_array_of_a_sample_moves_alike(transform):
+    """Two chances in a row: the second transform must find the generator where the first left it for the picture."""
+    image, label = both()
+    label[0, 0] = 255
+    depth = image[:, :, :1].astype(np.float32) - 4
+    sample = Sample("a", image, label, {"depth": depth}, (label // 2,))
+    for seed in range(20):
+        rng, alone = np.random.default_rng(seed), np.random.default_rng(seed)
+        moved, expected = sample, (image, label)
+        for _ in range(2):
+            moved, expected = transformed(transform, moved, rng), transform(*expected, alone)
+        assert (moved.image == expected[0]).all() and (moved.label == expected[1]).all()
+        there = moved.label != 255
+        assert (moved.more_labels[0][there] == moved.label[there] // 2).all()
+        assert moved.more_labels[0].shape == moved.label.shape == moved.beside["depth"].shape[:2]
+        assert moved.beside["depth"].dtype == np.float32
+        if isinstance(transform, Scale):
+            away = moved.beside["depth"][:, :, 0] + 4 - moved.image[:, :, 0]
+            assert abs(away).max() <= 1.01  # two roundings of the picture to whole numbers
+        else:
+            content = (moved.image != MEAN_COLOUR).any(axis=2)
+            assert (moved.beside["depth"][:, :, 0] == np.where(content, moved.image[:, :, 0] - 4.0, 0)).all()
