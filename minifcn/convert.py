@@ -14,7 +14,7 @@ from minifcn import models, weights
 from minifcn.command import Parser, padding, positive, reports_errors
 from minifcn.errors import ConfigError
 from minifcn.files import sha256
-from minifcn.weights import known, opening
+from minifcn.weights import known, opening, table
 from minifcn.weights.inspection import describe
 from minifcn.weights.recognition import recognise
 from minifcn.weights.surgery import transplanted
@@ -45,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     if arguments.known:
         print(known.table())
+        return 0
+    if arguments.table:
+        print(*table.lines(arguments.seed), sep="\n")
         return 0
     if arguments.src is None or arguments.inspect == (arguments.dst is not None):
         raise ConfigError("convert: expected SRC and DST, or --inspect and SRC")
@@ -82,6 +85,7 @@ def _parser() -> Parser:
     parser.add_argument("dst", metavar="DST", nargs="?", help="the .safetensors file to write")
     parser.add_argument("--inspect", action="store_true", help="print names, shapes, means and deviations; no DST")
     parser.add_argument("--known", action="store_true", help="list the published files that go by a name")
+    parser.add_argument("--table", action="store_true", help="try every kind of file on a small net, and list them")
     parser.add_argument("--to", metavar="NET", choices=models.NAMES, help="the net to make (default: what SRC is of)")
     parser.add_argument("--preset", metavar="NAME", help="its widths (default: those of SRC)")
     parser.add_argument("--classes", type=positive, metavar="N", help="number of classes (default: SRC's, or 21)")
