@@ -90,6 +90,7 @@ def restore(checkpoint: Checkpoint, net: Net, sgd: MomentumSGD) -> None:
 #: What `load` promises of a run's state: a test of the value, and its description.
 _STATE: dict[str, tuple[Callable[[Any], bool], str]] = {
     "step": (lambda value: type(value) is int and value >= 0, "a whole number of at least 0"),
+    "stage": (lambda value: value is None or isinstance(value, str), "nothing, or the name of a stage's net"),
     "seconds": (lambda value: type(value) in (int, float) and 0 <= value < math.inf, "a number of at least 0"),
     "evaluated": (lambda value: isinstance(value, bool), "true or false"),
     "config": (lambda value: isinstance(value, dict), "the settings"),

@@ -9,15 +9,17 @@ import argparse
 import dataclasses
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from minifcn import models, recipes
 from minifcn.data.preprocess import MEAN_BGR
-from minifcn.errors import ConfigError, did_you_mean
+from minifcn.errors import ConfigError, MinifcnError, did_you_mean
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -98,6 +100,21 @@ class TrainConfig:
     )  # fmt: skip
     clip_norm: float = _setting(0.0, "largest norm of the gradients; 0: any", group="optimisation", least=0)
 
+    stages: str = _setting(
+        "", "train in stages, say 32s,16s,8s: nets like --net, each from the weights of the one before",
+        group="techniques",
+    )  # fmt: skip
+    stage_lrs: str = _setting(
+        "", "learning rate of each stage, say 1e-4,1e-6,1e-8; empty: --lr, then by --stage-lr-factor",
+        group="techniques",
+    )  # fmt: skip
+    stage_lr_factor: float = _setting(
+        0.01, "a stage's learning rate as a share of the one before; the paper's is 0.01", group="techniques", above=0,
+        most=1e6,
+    )  # fmt: skip
+    stage_iterations: str = _setting(
+        "", "updates of each stage, say 600,300,300; empty: --iterations for each", group="techniques"
+    )
     trunk_lr: float = _setting(
         1.0, "factor on the learning rate of all layers but the scores, for a pretrained trunk", group="techniques",
         above=0, most=1e6,
@@ -135,7 +152,7 @@ def mean_of(config: TrainConfig) -> list[float]:
 #: What may differ when a run goes on: nothing here changes the arithmetic of a step already taken.
 FREE_ON_RESUME = frozenset(
     {"iterations", "device", "threads", "strict", "eval_every", "checkpoint_every", "log_every",
-     "val_data", "val_split", "val_limit"}
+     "stage_iterations", "val_data", "val_split", "val_limit"}
 )  # fmt: skip
 
 _TYPES = {name: hint for name, hint in get_type_hints(TrainConfig).items()}
@@ -153,14 +170,36 @@ def resolve(file: Mapping[str, Any], flags: Mapping[str, Any], where: str = "set
     Raises ConfigError for unknown keys and values that do not fit.
     """
     given = {**checked(file, where), **checked(flags, FLAGS)}
-    base = recipes.settings(check("recipe", given.get("recipe", TrainConfig.recipe), "settings"), given.get("net"))
+    recipe = check("recipe", given.get("recipe", TrainConfig.recipe), "settings")
+    usual = recipes.settings(recipe, given.get("net"))
+    stages = stage_nets(usual["net"], given.get("stages", usual.get("stages", "")))
+    base = recipes.settings(recipe, given.get("net"), first=stages[0] if stages else None)
     return TrainConfig(**{**base, **given})
+
+
+def stage_nets(net: str, stages: str) -> list[str]:
+    """The nets of staged training, of `stages` as in "32s,16s,8s"; empty for "". ConfigError if there are no such."""
+    nets: list[str] = []
+    strides: list[int] = []
+    for stage in stages.split(",") if stages else ():
+        found = re.fullmatch(r"\s*(\d{1,4})s\s*", stage, re.ASCII)
+        if not found:
+            raise ConfigError(f"stages expects strides, coarsest first, say 32s,16s,8s, got {stages!r}")
+        strides.append(int(found[1]))
+        try:
+            nets.append(models.with_stride(net, strides[-1]))
+        except MinifcnError as error:
+            raise ConfigError(f"stages {stages}: {error}") from error
+    if any(coarse <= fine for coarse, fine in pairwise(strides)):
+        raise ConfigError(f"stages: expected strides from coarse to fine, say 32s,16s,8s, got {stages!r}")
+    return nets
 
 
 def overrides(config: TrainConfig) -> list[str]:
     """A line for each setting in which `config` departs from its recipe (where that is silent, from the default)."""
-    base = resolve({}, {"recipe": config.recipe, "net": config.net})
-    base = dataclasses.replace(base, net=recipes.settings(config.recipe).get("net", base.net))
+    base = resolve({}, {"recipe": config.recipe, "net": config.net, "stages": config.stages})
+    usual = resolve({}, {"recipe": config.recipe})
+    base = dataclasses.replace(base, net=usual.net, stages=usual.stages)
     changed = differences(base, config)
     return [f"{name} = {_toml(new)} (recipe {config.recipe}: {_toml(old)})" for name, old, new in changed]
 
@@ -185,9 +224,14 @@ def check(name: str, value: Any, where: str) -> Any:
     kind = _TYPES[name]
     said = "--" + name.replace("_", "-") if where == FLAGS else f"{where}: {name}"
     if kind is float and type(value) is int:
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError as error:
+            raise ConfigError(f"{said} expects a number that a float can hold, at most 1.8e308") from error
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ConfigError(f"{said} expects {_name_of(kind)}, got {value!r}")
+    if type(value) is int and abs(value) >= 2**63:
+        raise ConfigError(f"{said} expects an integer of at most 63 bits, got one of {value.bit_length()}")
     limits = _limits(name)
     if limits["choices"] and value not in limits["choices"]:
         raise ConfigError(f"{said} cannot be {value!r}{did_you_mean(value, limits['choices'])}")
@@ -204,7 +248,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, and an integer too long for Python to read
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
 
 

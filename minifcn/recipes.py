@@ -76,6 +76,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "clip_norm": 5.0,
         "mirror": True,
         "eval_every": 500,
+        "staged": {"iterations": 450, "stage_lr_factor": 0.5, "eval_every": 225},
     },
     "camvid": {
         "source": "minifcn: FCN-8s with narrow layers from scratch on CamVid at 240x180, for two CPU cores",
@@ -97,8 +98,11 @@ RECIPES: dict[str, dict[str, Any]] = {
 }
 
 
-def settings(name: str, net: str | None = None) -> dict[str, Any]:
+def settings(name: str, net: str | None = None, first: str | None = None) -> dict[str, Any]:
     """The settings of recipe `name` for `net` (default: the recipe's own), without the source; KeyError if unknown.
+
+    first: the net of the first stage, if the training is staged; the learning rate is then that net's, and what the
+    recipe says under "staged" holds.
 
     >>> settings("heavy2016", "fcn16s")["lr"]
     1e-12
@@ -106,8 +110,11 @@ def settings(name: str, net: str | None = None) -> dict[str, Any]:
     recipe = {key: value for key, value in RECIPES[name].items() if key != "source"}
     if net is not None:
         recipe["net"] = net
-    if isinstance(recipe["lr"], dict):  # one for each stage; a net the source does not train starts as its first
-        recipe["lr"] = recipe["lr"].get(recipe["net"], next(iter(recipe["lr"].values())))
+    staged = recipe.pop("staged", {})
+    if first is not None:
+        recipe |= staged
+    if isinstance(recipe["lr"], dict):  # one for each net; a net the source does not train starts as its first
+        recipe["lr"] = recipe["lr"].get(first or recipe["net"], next(iter(recipe["lr"].values())))
     return recipe
 
 

@@ -9,7 +9,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from minifcn.config import TrainConfig
 from minifcn.errors import CheckpointError, ConfigError
 from minifcn.files import sha256
 from minifcn.net import Net
-from minifcn.optim import MomentumSGD, clip_gradients
+from minifcn.optim import clip_gradients
 from minifcn.training import checks, dry_run, rates
 from minifcn.training.folder import RunFolder
 from minifcn.training.interrupt import Interrupt
@@ -29,12 +29,15 @@ from minifcn.training.objective import Objective
 from minifcn.training.progress import Progress
 from minifcn.training.session import Session
 from minifcn.training.sets import augmentation, open_sets
+from minifcn.training.stages import Stage, stage_lines, stages_of
 
 EXAMPLES = """\
 examples:
   minifcn train                                          shapes, FCN-8s tiny: two minutes
   minifcn train --recipe camvid --data camvid:DIR        street scenes from scratch
   minifcn train --overfit 4 --iterations 200             can it learn at all? four pictures, by heart
+  minifcn train --stages 32s,16s,8s                      three nets, each from the one before, as in the paper
+  minifcn train --init FILE --trunk-lr 0.1               a pretrained trunk learns slower than the scores
   minifcn train --dry-run --net fcn32s --preset vgg16    what would it need? nothing is trained
   minifcn train --config settings.toml --lr 0.01         settings from a file, one of them changed
   minifcn train --resume runs/NAME                       goes on bit for bit after Ctrl-C
@@ -51,22 +54,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         config, saved = _resumed(arguments)
     else:
         config, saved = _new(arguments), None
-    _echo(config)
+    stages = stages_of(config)
+    _echo(config, stages)
 
     if config.threads:
         parallel.set_threads(config.threads)
     train, val = open_sets(config)
-    net = build(config, train.num_classes, initialise=saved is None)
-    sgd = MomentumSGD(net.params, config.lr, config.momentum, config.weight_decay, config.iter_size)
     objective = Objective(config, train)
-    for line in rates.lines(net, config):
-        print(line)
 
     # Before a batch is made, which may be too large itself.
-    fits, lines = dry_run.memory(net, dry_run.batch_shape(config, train), objective.xp)
-    print(*lines, sep="\n", flush=True)
-    if arguments.dry_run and not fits:
-        return dry_run.report(net, None, objective, train, val)
+    shape = dry_run.batch_shape(config, train)
+    plans = [dry_run.memory(design(config, stage, train.num_classes), shape, objective.xp) for stage in stages]
+    for _, lines in plans:
+        print(*lines, sep="\n", flush=True)
+    if arguments.dry_run and not all(fits for fits, _ in plans):
+        return dry_run.report(None, None, objective, train, val)
 
     with ExitStack() as stack:
         start = saved.state["step"] if saved else 0
@@ -75,8 +77,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             mean=configuration.mean_of(config),
         )  # fmt: skip
         stack.enter_context(loader)
+        stage = _stage_of(saved, stages) if saved else stages[0]
+        net = build(config, train.num_classes, initialise=saved is None, stage=stage)
+        for line in rates.lines(net, config):
+            print(line)
         first = loader.batch(start * config.iter_size)
-        print(_rates(config, first))
+        print(_rates(config, stage.lr, first))
         checks.output(net, first)
         checks.labels(first, train.num_classes)
         checks.trunk(net)
@@ -86,34 +92,47 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder = RunFolder.existing(arguments.resume) if saved else RunFolder.create(arguments.out, config)
         print(f"run folder {folder}", flush=True)
         init = {"file": Path(config.init).name, "sha256": sha256(config.init)} if config.init and not saved else None
-        session = Session(config, folder, net, sgd, objective, loader, val, init)
+        session = Session(config, folder, stages, objective, loader, train, val, init)
+        session.begin(stage, net)
         if saved:
             session.restore(saved)
             folder.write_config(config)  # only now: a run that cannot go on stays as it was
 
         stack.enter_context(checks.no_warnings())
-        if config.strict:
-            stack.enter_context(net.strict())
         stop = stack.enter_context(Interrupt())
-        progress = stack.enter_context(Progress(session.step, config.iterations, config.log_every))
+        progress = stack.enter_context(Progress(session.step, stages[-1].end, config.log_every))
+        for following in stages[stage.index :]:
+            if following is not stage:
+                net = build(config, train.num_classes, initialise=True, stage=following)
+                progress.say(f"{following.net} from {weights.transplant(net, session.net)}")
+                session.begin(following, net)
+            learn(session, progress, stop)
+            if stop():
+                print(f"stopped after step {session.step}; go on with: minifcn train --resume {folder}")
+                return 130
+            session.end()
+
+    session.finish()
+    return 0
+
+
+def learn(session: Session, progress: Progress, stop: Interrupt) -> None:
+    """The training loop: the steps of a stage, which is the whole of a plain run."""
+    config, stage, net, sgd = session.config, session.stage, session.net, session.sgd
+    with net.strict() if config.strict else nullcontext():
         session.complete(progress, stop)
-        while session.step < config.iterations and not stop():
-            sgd.lr = recipes.learning_rate(config.lr_policy, config.lr, session.step, config.iterations)
+        while session.step < stage.end and not stop():
+            done = session.step - stage.start
+            sgd.lr = recipes.learning_rate(config.lr_policy, stage.lr, done, stage.iterations)
             net.zero_grads()
-            loss = objective.accumulate(net, loader, config.iter_size)
+            loss = session.objective.accumulate(net, session.loader, config.iter_size)
             session.record(loss)
-            if session.step == 0:
+            if done == 0:
                 checks.gradients(net)
             if config.clip_norm:
                 clip_gradients(net.params, config.clip_norm * config.iter_size)  # the norm of their mean
             sgd.step()
             session.advance(progress, stop)
-
-    if stop():
-        print(f"stopped after step {session.step}; go on with: minifcn train --resume {folder}")
-        return 130
-    session.finish(train.classes, train.palette)
-    return 0
 
 
 def _parser() -> Parser:
@@ -153,40 +172,62 @@ def _resumed(arguments: argparse.Namespace) -> tuple[TrainConfig, checkpoint.Che
                 f"{', '.join(sorted(configuration.FREE_ON_RESUME))}); for a new run from its weights, use --init"
             )
         print(f"changed: {name} = {new!r} (was {old!r})")
-    if config.iterations < saved.state["step"]:
+    stages = stages_of(config)
+    stage = _stage_of(saved, stages)
+    if not stage.start <= saved.state["step"] <= stage.end or stages_of(before)[: stage.index] != stages[: stage.index]:
         raise CheckpointError(
-            f"{folder}: has made {saved.state['step']} steps already, more than --iterations {config.iterations}"
-        )
+            f"{folder}: has made {saved.state['step']} steps already, "
+            + (f"of stage {stage.net}: only its end and later stages may change, by --stage-iterations" if config.stages
+               else f"more than --iterations {config.iterations}")
+        )  # fmt: skip
     return config, saved
 
 
-def _echo(config: TrainConfig) -> None:
+def _stage_of(saved: checkpoint.Checkpoint, stages: list[Stage]) -> Stage:
+    """The stage that a checkpoint was made in."""
+    for stage in stages:
+        if saved.state.get("stage") in (stage.net, None):  # None: of a minifcn that had no stages
+            return stage
+    raise CheckpointError(f"the checkpoint was made in a stage {saved.state['stage']!r}, which the run has not")
+
+
+def _echo(config: TrainConfig, stages: list[Stage]) -> None:
     print(f"recipe {config.recipe}: {recipes.RECIPES[config.recipe]['source']}")
-    for line in configuration.overrides(config):
+    for line in configuration.overrides(config) + stage_lines(stages):
         print(f"  {line}")
 
 
-def build(config: TrainConfig, num_classes: int, initialise: bool) -> Net:
-    """The net with its first weights, on its device. [seed, 0, 2] is a stream that the loader draws nothing from."""
-    padding = None if config.input_padding == "preset" else config.input_padding
-    net = models.build(config.net, num_classes, config.preset, padding, np.random.default_rng([config.seed, 0, 2]))
-    if config.init and initialise:
+def build(config: TrainConfig, num_classes: int, initialise: bool, stage: Stage | None = None) -> Net:
+    """The net of a stage (of none given, the first) with its first weights, on its device.
+
+    [seed, stage, 2] is a stream that the loader draws nothing from.
+    """
+    stage = stage or stages_of(config)[0]
+    net = design(config, stage, num_classes, np.random.default_rng([config.seed, stage.index, 2]))
+    if config.init and initialise and not stage.index:
         print(weights.transplant(net, config.init))
-    rates.set_rates(net, config.trunk_lr, config.freeze)
     net.training = not config.overfit
     return net.to(backend.for_device(config.device))
 
 
-def _rates(config: TrainConfig, batch: data.Batch) -> str:
+def design(config: TrainConfig, stage: Stage, num_classes: int, rng: np.random.Generator | None = None) -> Net:
+    """The net of a stage; without rng its weights take no memory, to plan with."""
+    padding = None if config.input_padding == "preset" else config.input_padding
+    net = models.build(stage.net, num_classes, config.preset, padding, rng)
+    rates.set_rates(net, config.trunk_lr, config.freeze)
+    return net
+
+
+def _rates(config: TrainConfig, lr: float, batch: data.Batch) -> str:
     """The learning rate and decay in both conventions of the loss."""
     pixels = max(1, int((batch.labels != data.IGNORE).sum()) // len(batch.names))
     if config.loss == "mean":
-        other, (lr, decay) = "sum", recipes.mean_to_sum(config.lr, config.weight_decay, pixels)
+        other, (same, decay) = "sum", recipes.mean_to_sum(lr, config.weight_decay, pixels)
     else:
-        other, (lr, decay) = "mean", recipes.sum_to_mean(config.lr, config.weight_decay, pixels)
+        other, (same, decay) = "mean", recipes.sum_to_mean(lr, config.weight_decay, pixels)
     return (
-        f"{config.loss} loss: lr {config.lr:.3g}, decay {config.weight_decay:.3g}; "
-        f"the same steps with the {other} over {pixels} counted pixels a picture: lr {lr:.3g}, decay {decay:.3g}"
+        f"{config.loss} loss: lr {lr:.3g}, decay {config.weight_decay:.3g}; "
+        f"the same steps with the {other} over {pixels} counted pixels a picture: lr {same:.3g}, decay {decay:.3g}"
     )
 
 

@@ -76,6 +76,8 @@ def test_every_setting_has_a_flag_that_is_read_in_its_type():
         ({"loss": "means"}, "loss cannot be 'means'; did you mean 'mean'"),
         ({"recipe": "tinny"}, "did you mean 'tiny'"),
         ({"device": "tpu"}, "device cannot be 'tpu'"),
+        ({"lr": 10**400}, "file: lr expects a number that a float can hold"),
+        ({"seed": 2**63}, "file: seed expects an integer of at most 63 bits, got one of 64"),
         ({"input_padding": 1.5}, "input_padding expects an integer or text"),
     ],
 )
@@ -103,7 +105,7 @@ def test_overrides_are_told_against_the_recipe():
     assert overrides(resolve({}, {})) == []
 
 
-@pytest.mark.parametrize("content", [b"lr = ", b"\xff\xfe", b"lr = 1\nlr = 2"])
+@pytest.mark.parametrize("content", [b"lr = ", b"\xff\xfe", b"lr = 1\nlr = 2", b"lr = 1" + b"0" * 5000])
 def test_a_file_that_is_no_toml(tmp_path, content):
     path = tmp_path / "config.toml"
     path.write_bytes(content)

@@ -172,7 +172,7 @@ def test_killed_and_resumed_is_as_if_never_killed(whole, tmp_path, monkeypatch):
         with pytest.raises(Killed):
             train(run, "--checkpoint-every", "2", "--log-every", "1")
     with open(run / "log.csv", "a") as file:
-        file.write("5,0.1,0.1,1.0,,,,\n")
+        file.write("5,0.1,0.1,1.0,,,,,fcn8s\n")
     assert main(["--resume", str(run)]) == 0
     assert same(whole, run)
 
@@ -236,7 +236,7 @@ def test_a_loss_that_explodes_is_explained(tmp_path, capsys):
 def test_the_advice_for_a_loss_that_exploded_is_about_the_settings():
     net = models.build("fcn8s", 7, "tiny", rng=np.random.default_rng(0))
     config = TrainConfig(lr=0.5, lr_policy="poly", clip_norm=3)
-    message = str(checks.explain_loss(net, 900, float("nan"), config, rerun=lambda: None))
+    message = str(checks.explain_loss(net, 900, float("nan"), 0.5, config, rerun=lambda: None))
     assert "Try --lr 0.05 (now 0.5); a loss" in message and "--clip-norm" not in message
 
 

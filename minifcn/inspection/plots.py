@@ -35,7 +35,8 @@ def curves(log_rows: Sequence[Mapping[str, Any]], path: str | PathLike) -> None:
     """Draw a run's log: loss (raw and smoothed), the four measures where they were taken, the learning rate.
 
     A row has step, loss, lr and seconds, and on evaluation rows the keys of MEASURES. A missing, empty or NaN value is
-    a gap. Smoothing is a running mean over a 25th of the run, centred, so that it does not lag.
+    a gap. Smoothing is a running mean over a 25th of the run, centred, so that it does not lag. Where the stage of the
+    rows changes, there is a line, and the stages have their names.
     """
     figure = Figure(figsize=(8, 6.5), layout="constrained")
     upper, middle, lower = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.2))
@@ -45,6 +46,7 @@ def curves(log_rows: Sequence[Mapping[str, Any]], path: str | PathLike) -> None:
     lower.plot(step, _column(log_rows, "lr"), color=GREY, linewidth=1.5)
     lower.set(ylabel="learning rate", xlabel="step")
     lower.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
+    _draw_stages((upper, middle, lower), log_rows)
     for axes in (upper, middle, lower):
         axes.grid(color="#e6e6e6", linewidth=0.8)
         axes.set_axisbelow(True)
@@ -100,21 +102,34 @@ def samples(
 
     Below them the classes that occur. Ignored pixels of the truth are white; the prediction is shown there as it is.
     """
-    box, margin, size = 340, 16, 17
-    width = 3 * box + 4 * margin
-    tiles = [_sample_row(row, palette, ignore_index, box, margin, size, width) for row in rows]
-    used = sorted({int(c) for _, _, *maps in rows for label in maps for c in np.unique(label)} - {ignore_index})
-    entries = [(classes[c], tuple(palette[c])) for c in used]
-    if any((truth == ignore_index).any() for _, _, truth, _ in rows):
-        entries.append(("ignored", canvas.PAPER))
-    tiles.append(ImageOps.expand(canvas.legend(entries, width - margin, size), (margin // 2, 0), canvas.PAPER))
-    sheet = Image.new("RGB", (max(tile.width for tile in tiles), sum(tile.height for tile in tiles)), canvas.PAPER)
-    y = 0
-    for tile in tiles:
-        sheet.paste(tile, (0, y))
-        y += tile.height
-    with atomic_path(path) as temporary:
-        sheet.save(temporary, format="PNG")
+    panels = [
+        (name, image, [("truth", truth), (f"prediction, {_right(truth, prediction, ignore_index)}", prediction)])
+        for name, image, truth, prediction in rows
+    ]
+    _sheet(panels, 340, classes, palette, path, ignore_index)
+
+
+def stages(
+    rows: Sequence[tuple[str, np.ndarray, np.ndarray, Mapping[str, np.ndarray]]],
+    classes: Sequence[str],
+    palette: np.ndarray,
+    path: str | PathLike,
+    ignore_index: int = 255,
+) -> None:
+    """Draw a picture, several nets' predictions by name, and the truth side by side, as the paper's figure 4 does.
+
+    A row for each (name, image (H, W, 3) uint8, truth, {net: prediction}); otherwise as `samples`.
+    """
+    panels = [
+        (
+            name,
+            image,
+            [(f"{net}, {_right(truth, label, ignore_index)}", label) for net, label in predictions.items()]
+            + [("truth", truth)],
+        )
+        for name, image, truth, predictions in rows
+    ]
+    _sheet(panels, 260, classes, palette, path, ignore_index)
 
 
 def overlay(
@@ -147,6 +162,24 @@ def overlay(
     return np.asarray(sheet)
 
 
+def _draw_stages(plots: tuple[Axes, ...], log_rows: Sequence[Mapping[str, Any]]) -> None:
+    """Where each stage begins, if there are several; their names at the foot of the middle plot."""
+    begins = [float(log_rows[0]["step"])] if log_rows else []
+    names = [log_rows[0].get("stage")] if log_rows else []
+    for row in log_rows:
+        if row.get("stage") != names[-1]:
+            begins.append(float(row["step"]) - 0.5)
+            names.append(row["stage"])
+    if len(names) < 2:
+        return
+    for axes in plots:
+        for x in begins[1:]:
+            axes.axvline(x, color="#aaaaaa", linewidth=1, zorder=0)
+    for x, name in zip(begins, names, strict=True):
+        middle = plots[1]
+        middle.text(x, 0.03, f" {name}", transform=middle.get_xaxis_transform(), fontsize=9, color="#555555")
+
+
 def _draw_loss(axes: Axes, step: np.ndarray, loss: np.ndarray) -> None:
     known = np.isfinite(loss)
     step, loss = step[known], loss[known]
@@ -177,33 +210,55 @@ def _draw_measures(axes: Axes, step: np.ndarray, measures: Mapping[str, np.ndarr
         axes.text(0.5, 0.5, "not evaluated", transform=axes.transAxes, ha="center", color=GREY)
 
 
-def _sample_row(
-    row: tuple[str, np.ndarray, np.ndarray, np.ndarray],
-    palette: np.ndarray,
-    ignore_index: int,
+def _sheet(
+    rows: Sequence[tuple[str, np.ndarray, list[tuple[str, np.ndarray]]]],
     box: int,
-    margin: int,
-    size: int,
-    width: int,
-) -> Image.Image:
-    """Name, "truth", "prediction" and the share of right pixels, above the three pictures."""
-    name, image, truth, prediction = row
-    counted = truth != ignore_index
-    right = f"{_percent(np.mean(truth[counted] == prediction[counted]))} right" if counted.any() else "nothing to score"
-    pictures = [
-        (canvas.shorten(name, box, size), canvas.fit(image, box, smooth=True)),
-        ("truth", canvas.fit(canvas.colourise(truth, palette, ignore_index), box, smooth=False)),
-        (f"prediction, {right}", canvas.fit(canvas.colourise(prediction, palette, ignore_index), box, smooth=False)),
-    ]
+    classes: Sequence[str],
+    palette: np.ndarray,
+    path: str | PathLike,
+    ignore_index: int,
+) -> None:
+    """A row for each (name, picture, [(title, label map), ...]), in boxes of so many pixels; below, what occurs."""
+    margin, size = 16, 17
+    width = margin + (1 + len(rows[0][2])) * (box + margin)
+    tiles = []
+    for name, image, maps in rows:
+        pictures = [(name, canvas.fit(image, box, smooth=True))]
+        pictures += [(title, canvas.fit(canvas.colourise(m, palette, ignore_index), box, smooth=False))
+                     for title, m in maps]  # fmt: skip
+        tiles.append(_tile(pictures, box, margin, size, width))
+    used = sorted({int(c) for _, _, maps in rows for _, label in maps for c in np.unique(label)})
+    entries = [(classes[c], tuple(palette[c])) for c in used if c != ignore_index]
+    if ignore_index in used:
+        entries.append(("ignored", canvas.PAPER))
+    tiles.append(ImageOps.expand(canvas.legend(entries, width - margin, size), (margin // 2, 0), canvas.PAPER))
+    sheet = Image.new("RGB", (max(tile.width for tile in tiles), sum(tile.height for tile in tiles)), canvas.PAPER)
+    y = 0
+    for tile in tiles:
+        sheet.paste(tile, (0, y))
+        y += tile.height
+    with atomic_path(path) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def _tile(pictures: list[tuple[str, Image.Image]], box: int, margin: int, size: int, width: int) -> Image.Image:
+    """Pictures side by side, a title above each."""
     head = round(2 * size)
     tile = Image.new("RGB", (width, head + pictures[0][1].height + margin // 2), canvas.PAPER)
     draw = ImageDraw.Draw(tile)
     for k, (title, picture) in enumerate(pictures):
         x = margin + k * (box + margin)
+        title = canvas.shorten(title, box, size)
         draw.text((x, head - size // 2), title, fill=canvas.INK, font=canvas.font(size), anchor="ls")
         tile.paste(picture, (x, head))
         draw.rectangle((x - 1, head - 1, x + picture.width, head + picture.height), outline=canvas.FAINT)
     return tile
+
+
+def _right(truth: np.ndarray, prediction: np.ndarray, ignore_index: int) -> str:
+    """The share of right pixels, in words."""
+    counted = truth != ignore_index
+    return f"{_percent(np.mean(truth[counted] == prediction[counted]))} right" if counted.any() else "nothing to score"
 
 
 def _borders(label: np.ndarray, thickness: int) -> np.ndarray:

@@ -39,6 +39,7 @@ __all__ = [
     "convolutionalize",
     "family",
     "presets_of",
+    "with_stride",
 ]
 
 
@@ -52,6 +53,22 @@ def family(name: str) -> Family:
 def presets_of(name: str) -> Mapping[str, Any]:
     """The widths that the net called `name` comes in, the published ones first. ShapeError for an unknown name."""
     return family(name).presets
+
+
+def with_stride(name: str, stride: int) -> str:
+    """The FCN like `name` whose finest scores have this stride: a stage of staged training.
+
+    >>> with_stride("fcn8s", 32), with_stride("fcn-googlenet", 8)
+    ('fcn32s', 'fcn-googlenet-8s')
+
+    Raises ShapeError if there is none.
+    """
+    if name not in HEADS:
+        raise ShapeError(f"unknown FCN {name!r}{did_you_mean(name, FCNS)}")
+    for other, head in HEADS.items():
+        if head == HEADS[name]._replace(stride=stride):
+            return other
+    raise ShapeError(f"there is no net of stride {stride} like {name}")
 
 
 def build(

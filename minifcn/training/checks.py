@@ -68,12 +68,18 @@ def gradients(net: Net) -> None:
         )
 
 
-def explain_loss(net: Net, step: int, loss: float, config: TrainConfig, rerun: Callable[[], object]) -> MinifcnError:
-    """The error for a loss that is NaN or infinite; `rerun()` repeats its forward and backward pass, to be watched."""
+def explain_loss(
+    net: Net, step: int, loss: float, lr: float, config: TrainConfig, rerun: Callable[[], object]
+) -> MinifcnError:
+    """The error for a loss that is NaN or infinite; `rerun()` repeats its forward and backward pass, to be watched.
+
+    lr: the stage's learning rate.
+    """
     cause = _where(net, rerun)
+    flag = f"--stage-lrs with {lr / 10:.3g} for {net.spec['name']}" if config.stages else f"--lr {lr / 10:.3g}"
     clip = "" if config.clip_norm else ", or --clip-norm 5"
     return MinifcnError(
-        f"step {step}: the loss is {loss}. {cause}. Try --lr {config.lr / 10:.3g} (now {config.lr:.3g}){clip}; a loss "
+        f"step {step}: the loss is {loss}. {cause}. Try {flag} (now {lr:.3g}){clip}; a loss "
         "summed over pixels wants a rate as many times smaller as a picture has pixels. Checkpoints are untouched"
     )
 

@@ -36,7 +36,7 @@ def memory(net: Net, shape: tuple[int, ...], xp: backend.Namespace) -> tuple[boo
     available = backend.memory(xp)["available"]
     fits = plan.peak_bytes <= available
     lines = [
-        f"{plan.parameters / 1e6:.2f} M parameters learn, {plan.fixed / 1e6:.2f} M are fixed; "
+        f"{net.spec['name']}: {plan.parameters / 1e6:.2f} M parameters learn, {plan.fixed / 1e6:.2f} M are fixed; "
         f"{plan.macs / 1e9:.2f} GMAC forward for {'x'.join(map(str, shape))}",
         f"memory: training {_size(plan.peak_bytes)}, inference {_size(plan.inference_bytes)}, "
         f"available {_size(available)}",
@@ -49,14 +49,14 @@ def memory(net: Net, shape: tuple[int, ...], xp: backend.Namespace) -> tuple[boo
     return fits, lines
 
 
-def report(net: Net, batch: Batch | None, objective: Objective, train: Dataset, val: Dataset) -> int:
-    """Prints the findings; 1 if training would stumble over the data, else 0. batch: None if one would not fit."""
+def report(net: Net | None, batch: Batch | None, objective: Objective, train: Dataset, val: Dataset) -> int:
+    """Prints the findings; 1 if training would stumble over the data, else 0. No net and batch if they do not fit."""
     problems = 0
     for dataset in (train, val):
         findings = examine(Subset(dataset, LOOKED_AT))
         problems += len(findings.problems)
         print(*findings.lines(), sep="\n")
-    if batch is None:
+    if net is None or batch is None:
         print("loss at start: not computed, as training needs more memory than there is")
         return 1 if problems else 0
     value = float(objective.loss(net, batch)[0])

@@ -4,6 +4,7 @@ config.toml              all settings; `minifcn train --config` of it repeats th
 log.csv                  a row for each step, with the four measures where the net was evaluated
 curves.png, samples.png  the log, and some pictures with truth and prediction
 weights.safetensors      the net, for `minifcn evaluate` and `minifcn predict`
+weights-NET.safetensors  under --stages, the nets of the stages before the last
 checkpoint.safetensors   for `minifcn train --resume`
 """
 
@@ -25,7 +26,7 @@ from minifcn.files import atomic_path
 from minifcn.metrics import Scores
 
 MEASURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
-COLUMNS = ("step", "loss", "lr", "seconds", *MEASURES)
+COLUMNS = ("step", "loss", "lr", "seconds", *MEASURES, "stage")
 
 
 class RunFolder:
@@ -72,6 +73,10 @@ class RunFolder:
             )
         return folder
 
+    def stage_weights(self, net: str) -> Path:
+        """The weights of the stage whose net is called `net`."""
+        return self.path / f"weights-{net}.safetensors"
+
     def write_config(self, config: TrainConfig) -> None:
         note = "All settings of this run. Repeat it with: minifcn train --config THIS_FILE"
         with atomic_path(self.config) as beside:
@@ -92,7 +97,7 @@ class Log:
         try:
             with open(self._path, newline="", encoding="utf-8") as file:
                 kept = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
-            rows = [{key: _number(value) for key, value in row.items() if value} for row in kept]
+            rows = [{key: _read(key, value) for key, value in row.items() if value} for row in kept]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
             raise CheckpointError(f"{self._path}: cannot be continued: {error}") from error
         if [row["step"] for row in rows] != list(range(1, step + 1)):
@@ -106,9 +111,9 @@ class Log:
         self._written = 0
         self._rewrite()
 
-    def record(self, step: int, loss: Array, lr: float, seconds: float) -> None:
-        """Another step has been computed."""
-        self._pending.append(({"step": step, "lr": lr, "seconds": round(seconds, 3)}, loss))
+    def record(self, step: int, loss: Array, lr: float, seconds: float, stage: str) -> None:
+        """Another step has been computed, of the stage whose net is called `stage`."""
+        self._pending.append(({"step": step, "lr": lr, "seconds": round(seconds, 3), "stage": stage}, loss))
 
     def settle(self) -> tuple[int, float] | None:
         """Reads the losses recorded since the last time; returns (step, loss) of the first that is not finite."""
@@ -151,7 +156,9 @@ def _writer(file: Any) -> csv.DictWriter:
     return csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
 
 
-def _number(text: str) -> int | float:
+def _read(column: str, text: str) -> int | float | str:
+    if column == "stage":
+        return text
     return int(text) if text.isdigit() else float(text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from minifcn.training import checks
 from minifcn.training.folder import Log, RunFolder
 from minifcn.training.objective import Objective
 from minifcn.training.progress import Progress
+from minifcn.training.stages import Stage, stage_table
 
 
 class Session:
@@ -30,40 +32,50 @@ class Session:
         self,
         config: TrainConfig,
         folder: RunFolder,
-        net: Net,
-        sgd: MomentumSGD,
+        stages: list[Stage],
         objective: Objective,
         loader: data.Loader,
+        train: Dataset,
         val: Dataset,
         init: dict[str, str] | None = None,
     ) -> None:
-        self.config, self.folder = config, folder
-        self.net, self.sgd, self.objective = net, sgd, objective
-        self.loader, self.val = loader, val
+        self.config, self.folder, self.stages = config, folder, stages
+        self.objective, self.loader = objective, loader
+        self.val = val
         self.mean = mean_of(config)  # of the pictures
         self.init = init  # file and sha256 of the weights that it began with
         self.log = Log(folder.log)
         self.step = 0
+        self.stage: Stage
+        self.net: Net
+        self.sgd: MomentumSGD
+        self._classes, self._palette = train.classes, train.palette
         self._evaluated = True  # whether an evaluation that the current step calls for has been made
-        self._saved: tuple[int, bool] | None = None
+        self._saved: tuple[Stage, int, bool] | None = None
         self._scores: Scores | None = None
         self._seconds = 0.0  # in earlier sittings
         self._since = time.perf_counter()
 
+    def begin(self, stage: Stage, net: Net) -> None:
+        """From now on `net` is trained, as `stage` says; the momentum of the stage before is forgotten."""
+        config = self.config
+        self.stage, self.net = stage, net
+        self.sgd = MomentumSGD(net.params, stage.lr, config.momentum, config.weight_decay, config.iter_size)
+
     def restore(self, saved: checkpoint.Checkpoint) -> None:
-        """Goes on where a checkpoint was made."""
+        """Goes on where a checkpoint was made, in the stage that has begun."""
         checkpoint.restore(saved, self.net, self.sgd)
         self.step = saved.state["step"]
         self.init = saved.state.get("init")
         # A run that was complete is evaluated once more, to be reported.
-        self._evaluated = saved.state["evaluated"] and self.step < self.config.iterations
-        self._saved = self.step, self._evaluated
+        self._evaluated = saved.state["evaluated"] and self.step < self.stages[-1].end
+        self._saved = self.stage, self.step, self._evaluated
         self._seconds = saved.state["seconds"]
         self.log.go_on(self.step)
 
     def record(self, loss: Array) -> None:
         """Notes the loss of the step under way. On the CPU, and at times on a GPU, makes sure that it is finite."""
-        self.log.record(self.step + 1, loss, self.sgd.lr, self._elapsed())
+        self.log.record(self.step + 1, loss, self.sgd.lr, self._elapsed(), self.stage.net)
         if self.objective.xp is np or self._due(self.step + 1):
             self._settle()
 
@@ -88,21 +100,26 @@ class Session:
         if self._due(self.step):
             self.log.write()
         every = self.config.checkpoint_every
-        if stop() or self.step in (0, self.config.iterations) or (every and self.step % every == 0):
+        if stop() or self.step in (self.stage.start, self.stage.end) or (every and self.step % every == 0):
             self._save()  # at step 0 too: a disk without room for a checkpoint shows before hours are spent
 
-    def finish(self, classes: list[str], palette: np.ndarray) -> None:
-        """Leaves weights and pictures in the folder and prints what was reached."""
-        colours = palette[: len(classes)].tolist()
-        about = {"classes": classes, "palette": colours, "mean": self.mean, "source": "minifcn train"}
+    def end(self) -> None:
+        """Leaves the weights of the stage that is complete in the folder."""
+        colours = self._palette[: len(self._classes)].tolist()
+        about = {"classes": self._classes, "palette": colours, "mean": self.mean, "source": "minifcn train"}
         if self.init:
             about["init"] = self.init
-        weights.save(self.folder.weights, self.net, about)
+        weights.save(self._weights(self.stage), self.net, about)
+
+    def finish(self) -> None:
+        """Leaves pictures in the folder and prints what was reached."""
         plots.curves(self.log.rows, self.folder.curves)
-        plots.samples(self._sample_rows(), classes, palette, self.folder.samples, self.val.ignore_index)
+        self._draw_samples()
         print(f"\n{self.val.name}, {len(self.val)} pictures, after {self.step} steps in {self._elapsed():.0f} s\n")
+        if len(self.stages) > 1:
+            print(stage_table(self.stages, self.log.rows), end="\n\n")
         assert self._scores is not None  # the last step is always evaluated
-        print(table(self._scores, classes))
+        print(table(self._scores, self._classes))
         print(f"\n{self.folder}: " + ", ".join(sorted(path.name for path in self.folder.path.iterdir())))
 
     def _settle(self) -> None:
@@ -115,16 +132,17 @@ class Session:
         batches = iter([self.loader.batch(first + k) for k in range(self.config.iter_size)])
         self.log.write()
         raise checks.explain_loss(
-            self.net, step, loss, self.config,
+            self.net, step, loss, self.stage.lr, self.config,
             rerun=lambda: self.objective.accumulate(self.net, batches, self.config.iter_size),
         )  # fmt: skip
 
     def _save(self) -> None:
-        if self._saved == (self.step, self._evaluated):
+        if self._saved == (self.stage, self.step, self._evaluated):
             return
         self._settle()
         self.log.write()  # before the checkpoint: on resume, rows beyond it are cut off, but none may be missing
         state = {
+            "stage": self.stage.net,
             "step": self.step,
             "evaluated": self._evaluated,
             "seconds": self._elapsed(),
@@ -132,27 +150,38 @@ class Session:
             "config": dataclasses.asdict(self.config),
         }
         checkpoint.save(self.folder.checkpoint, self.net, self.sgd, state)
-        self._saved = self.step, self._evaluated
-        if 0 < self.step < self.config.iterations:
+        self._saved = self.stage, self.step, self._evaluated
+        if 0 < self.step < self.stages[-1].end:
             plots.curves(self.log.rows, self.folder.curves)
 
-    def _sample_rows(self, count: int = 4) -> list[tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
-        """(name, picture, truth, prediction) of samples spread over the validation set, for `plots.samples`."""
+    def _draw_samples(self, count: int = 4) -> None:
+        """Samples spread over the validation set, with truth and prediction: of each stage, if there are several."""
         size = len(self.val)
-        chosen = [self.val[i * size // min(count, size)] for i in range(min(count, size))]
-        return [
-            (sample.name, sample.image, sample.label, predict(self.net, sample.image, self.mean)) for sample in chosen
-        ]
+        samples = [self.val[i * size // min(count, size)] for i in range(min(count, size))]
+        predictions: list[dict[str, np.ndarray]] = [{} for _ in samples]
+        for stage in self.stages:
+            net = self.net if stage == self.stage else weights.open_net(self._weights(stage))[0].to(self.objective.xp)
+            for sample, labels in zip(samples, predictions, strict=True):
+                labels[stage.net] = predict(net, sample.image, self.mean)
+        shown = list(zip(samples, predictions, strict=True))
+        about = self._classes, self._palette, self.folder.samples, self.val.ignore_index
+        if len(self.stages) > 1:
+            plots.stages([(s.name, s.image, s.label, labels) for s, labels in shown], *about)
+        else:
+            plots.samples([(s.name, s.image, s.label, labels[self.stage.net]) for s, labels in shown], *about)
+
+    def _weights(self, stage: Stage) -> Path:
+        return self.folder.weights if stage == self.stages[-1] else self.folder.stage_weights(stage.net)
 
     def _evaluation_due(self) -> bool:
         every = self.config.eval_every
-        return self.step == self.config.iterations or bool(every and self.step % every == 0)
+        return self.step == self.stage.end or bool(every and self.step % every == 0)
 
     def _due(self, step: int) -> bool:
         """Whether `step` is one to look at the losses and write the log."""
         config = self.config
         marks = (config.log_every, config.eval_every, config.checkpoint_every)
-        return step == config.iterations or any(every and step % every == 0 for every in marks)
+        return step == self.stage.end or any(every and step % every == 0 for every in marks)
 
     def _elapsed(self) -> float:
         return self._seconds + time.perf_counter() - self._since

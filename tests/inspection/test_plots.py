@@ -75,6 +75,17 @@ def test_curves_leave_gaps_out_and_read_text(figure):
     np.testing.assert_array_equal(measures.lines[0].get_xydata(), [[2, 0.25]])
 
 
+def test_curves_show_where_stages_begin(figure):
+    rows = [{**row, "stage": "fcn32s" if row["step"] <= 25 else "fcn16s"} for row in log(40)]
+    for axes in figure(plots.curves, rows).axes:
+        assert [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 2] == [25.5]
+    middle = figure(plots.curves, rows).axes[1]
+    named = {text.get_text().strip(): text.get_position()[0] for text in middle.texts}
+    assert (named["fcn32s"], named["fcn16s"]) == (1, 25.5)
+    plain = figure(plots.curves, [{**row, "stage": "fcn8s"} for row in log(40)]).axes[1]
+    assert "fcn8s" not in {text.get_text().strip() for text in plain.texts}
+
+
 def test_curves_of_nothing(figure):
     loss, measures, _ = figure(plots.curves, []).axes
     assert loss.get_title(loc="left") == "nothing logged yet"
@@ -149,6 +160,15 @@ def test_samples_name_only_what_occurs_and_leave_labels_alone(tmp_path, monkeypa
     for mine, theirs in zip(rows(), given, strict=True):
         np.testing.assert_array_equal(mine[2], theirs[2])
         np.testing.assert_array_equal(mine[3], theirs[3])
+
+
+def test_stages_lie_between_picture_and_truth(tmp_path):
+    path = tmp_path / "stages.png"
+    given = [(name, image, truth, {"fcn32s": wrong, "fcn8s": truth % 255}) for name, image, truth, wrong in rows()]
+    plots.stages(given, ["ground", "cat", "dog"], VOC_PALETTE, path)
+    sheet = np.asarray(Image.open(path))
+    middles = [tuple(sheet[34 + 87, 16 + k * 276 + 130]) for k in range(4)]  # boxes of 260, 16 apart
+    assert middles == [(99, 99, 99), tuple(VOC_PALETTE[0]), tuple(VOC_PALETTE[2]), tuple(VOC_PALETTE[2])]
 
 
 def test_overlay_tints_classes_and_spares_background():
