@@ -22,8 +22,9 @@ VERSION = 1
 
 
 class Checkpoint(NamedTuple):
-    """A file's content. `state` is what the run put beside the arrays: JSON values, as `_STATE` lists."""
+    """The content of the file at `path`. `state` is what the run put beside the arrays: JSON, as `_STATE` lists."""
 
+    path: str
     weights: dict[str, np.ndarray]
     velocity: dict[str, np.ndarray]
     generators: list[dict[str, Any]]
@@ -62,7 +63,7 @@ def load(path: str | PathLike[str]) -> Checkpoint:
     for key, (fits, expected) in _STATE.items():
         if not fits(state.get(key)):
             raise CheckpointError(f"{path}: damaged: its {key} is {state.get(key)!r:.80}, expected {expected}")
-    return Checkpoint(_below("weights/", arrays), _below("velocity/", arrays), generators, state)
+    return Checkpoint(str(path), _below("weights/", arrays), _below("velocity/", arrays), generators, state)
 
 
 def restore(checkpoint: Checkpoint, net: Net, sgd: MomentumSGD) -> None:
@@ -70,21 +71,24 @@ def restore(checkpoint: Checkpoint, net: Net, sgd: MomentumSGD) -> None:
     generators = net.generators()
     if len(generators) != len(checkpoint.generators):
         raise CheckpointError(
-            f"expected the state of the {len(generators)} generators that the net draws from, "
-            f"the checkpoint has {len(checkpoint.generators)}"
+            f"{checkpoint.path}: expected the state of the {len(generators)} generators that the net draws from, "
+            f"it has {len(checkpoint.generators)}"
         )
     try:
         net.load_state_dict(checkpoint.weights)
     except MinifcnError as error:
         raise CheckpointError(
-            f"the checkpoint belongs to another net: {str(error).removeprefix('load_state_dict: ')}"
+            f"{checkpoint.path}: belongs to another net: {str(error).removeprefix('load_state_dict: ')}"
         ) from error
-    sgd.load_state_dict(checkpoint.velocity)
+    try:
+        sgd.load_state_dict(checkpoint.velocity)
+    except MinifcnError as error:
+        raise CheckpointError(f"{checkpoint.path}: {error}") from error
     for generator, state in zip(generators, checkpoint.generators, strict=True):
         try:
             generator.bit_generator.state = state
         except (TypeError, ValueError, KeyError, OverflowError) as error:
-            raise CheckpointError(f"the checkpoint's generator state does not fit: {error}") from error
+            raise CheckpointError(f"{checkpoint.path}: its generator state does not fit: {error}") from error
 
 
 #: What `load` promises of a run's state: a test of the value, and its description.

@@ -32,14 +32,17 @@ def mixes(weight: np.ndarray) -> bool:
     return bool(off.any())
 
 
-def expanded(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """A score layer of fewer classes in the first rows of one of `shape`, the new rows zero; None if it does not fit.
+def expanded(array: np.ndarray, initial: np.ndarray) -> np.ndarray | None:
+    """A layer of fewer classes as the first rows of `initial`, whose other rows stay; None if it does not fit.
 
-    At zero, as all score layers start, a new class is silent until it has learned (the reference's expand_score).
+    In the reference's expand_score the new rows are zero, as all score layers start: a new class is silent until it has
+    learned. In upsampling they are bilinear.
     """
-    if array.ndim != len(shape) or array.shape[1:] != shape[1:] or len(array) > shape[0]:
+    if array.ndim == 4 and initial.ndim == 4 and initial.shape[1] == 1:
+        array = fitted(array, (len(array), *initial.shape[1:])) if array.shape[2:] == initial.shape[2:] else array
+    if array is None or array.shape[1:] != initial.shape[1:] or len(array) > len(initial):
         return None
-    rows = np.zeros(shape, array.dtype)
+    rows = initial.copy()
     rows[: len(array)] = array
     return rows
 

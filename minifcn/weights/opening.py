@@ -59,7 +59,7 @@ def transplant(net: Net, source: str | PathLike[str] | Net) -> Report:
 def expand_score(net: Net, source: str | PathLike[str] | Net) -> Report:
     """As `transplant`; and scores of fewer classes than the net's become its first rows, the new rows zero.
 
-    The new classes are silent until they have learned; the upsampling is bilinear again.
+    The new classes are silent until they have learned; their upsampling stays as it is in `net`.
     """
     return transplanted(net, open_source(source), expand=True)
 

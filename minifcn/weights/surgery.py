@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from minifcn.backend import to, xp_of
+from minifcn.backend import to, to_numpy, xp_of
 from minifcn.errors import WeightsError
 from minifcn.layers import Scale
 from minifcn.net import Net
@@ -42,7 +42,8 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
         shape, layer = param.data.shape, name.rpartition(".")[0]
         shaped = fitted(array, shape, source.flat)
         if shaped is None and expand and name.startswith(HEAD):
-            shaped = expanded(array, shape)
+            initial = to_numpy(param.data)
+            shaped = expanded(array, initial if name.startswith("upscore") else np.zeros_like(initial))
         if layer in first and array.ndim == 4:
             folded = source.pictures.fold(array, first[layer])
             shaped = folded if folded.shape == shape else with_depth(folded, shape)
