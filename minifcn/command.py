@@ -99,7 +99,7 @@ def add_net_flags(parser: argparse.ArgumentParser) -> None:
         "--net", dest="name", metavar="NAME", help="fcn32s, fcn8s, fcn-alexnet, ...: see `minifcn explain --help`"
     )
     group.add_argument("--preset", metavar="NAME", help="the layers' widths: tiny, ...")
-    group.add_argument("--classes", dest="num_classes", type=positive, metavar="N", help="number of classes")
+    group.add_argument("--classes", dest="num_classes", type=classes, metavar="N", help=CLASSES)
     group.add_argument("--input-padding", type=padding, metavar="N", help="100, 'same', ... (default: the preset's)")
 
 
@@ -145,6 +145,17 @@ def natural(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 0, got {text!r}")
     return int(text)
+
+
+#: What --classes takes.
+CLASSES = "number of classes; of several tasks each: sem=33,geo=3"
+
+
+def classes(text: str) -> int | dict[str, int]:
+    """The number of classes of one task, or of several by name, for argparse."""
+    if "=" not in text:
+        return positive(text)
+    return {task: positive(count) for task, _, count in (part.partition("=") for part in text.split(","))}
 
 
 def padding(text: str) -> int | str:

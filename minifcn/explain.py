@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from minifcn import models
-from minifcn.command import Parser, padding, positive, reports_errors
+from minifcn.command import CLASSES, Parser, classes, padding, reports_errors
 from minifcn.errors import ConfigError
 from minifcn.files import atomic_path
 from minifcn.inspection.answers import answers
@@ -33,6 +33,8 @@ examples
   minifcn explain fcn8s --size 500x375
   minifcn explain fcn32s --size 500x375 --input-padding same     compare the totals
   minifcn explain fcn8s --preset tiny --size 96x96 --svg fcn8s.svg
+  minifcn explain fcn32s-late --classes 40 --size 560x425        two trunks, for colours and HHA
+  minifcn explain fcn8s --classes sem=33,geo=3 --size 256        two tasks on one trunk
 """
 LARGEST = 1 << 20  # pixels along a side; shapes are exact integers, so this only guards against slips
 
@@ -46,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     shape = (1, 3, height, width)
     at = f", input padding {net.spec['input_padding']}" if "input_padding" in net.spec else ""
     kind = " (a reconstruction: the paper's was never released)" if arguments.net in models.RECONSTRUCTIONS else ""
-    about = f"{arguments.net}{kind}, {net.spec['preset']}, {arguments.classes} classes{at}"
+    tasks = models.tasks_of(net)
+    told = " and ".join(f"{count} {task} classes".replace("  ", " ") for task, count in tasks.items())
+    about = f"{arguments.net}{kind}, {net.spec['preset']}, {told}{at}"
     title = f"{about}: a picture {width} wide, {height} high"
     if arguments.svg == "":
         raise ConfigError("--svg: expected the name of a file, got ''")
@@ -83,7 +87,7 @@ def _parser() -> Parser:
         metavar="N",
         help="pixels around the picture, or 'same' (default: the preset's)",
     )
-    parser.add_argument("--classes", type=positive, default=21, metavar="N", help="number of classes (default: 21)")
+    parser.add_argument("--classes", type=classes, default=21, metavar="N", help=CLASSES + " (default: 21)")
     parser.add_argument("--svg", metavar="FILE", help="also draw the net's graph as an SVG picture")
     return parser
 

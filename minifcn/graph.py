@@ -108,6 +108,15 @@ class Graph:
         return {f"{node.name}.{key}": param for node in self.nodes for key, param in node.layer.params.items()}
 
     @property
+    def inputs(self) -> dict[str, int]:
+        """The names of the entrances and their channels, in the order that `forward` takes them."""
+        return {node.name: node.layer.channels for node in self.nodes if isinstance(node.layer, Input)}
+
+    def input_shapes(self, first: Shape) -> list[Shape]:
+        """The shapes of all inputs, if the first has this one: the others differ from it in their channels alone."""
+        return [first, *((first[0], channels, *first[2:]) for channels in [*self.inputs.values()][1:])]
+
+    @property
     def outputs(self) -> list[str]:
         """The names of the blobs that no layer reads: what `forward` returns."""
         return [self.nodes[k].name for k in self._outputs()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -72,44 +72,52 @@ def check_layer(
 
 def check_net(
     net: Net,
-    x: Array,
-    labels: Array | None = None,
+    x: Array | Sequence[Array],
+    labels: Array | Sequence[Array] | None = None,
     *,
     name: str = "net",
     case: str = "",
     directions: int | None = DIRECTIONS,
     rng: np.random.Generator | None = None,
 ) -> Report:
-    """Check the gradients of a net's input and of all parameters that learn, from end to end.
+    """Check the gradients of a net's inputs and of all parameters that learn, from end to end.
 
-    x: a float64 batch. With labels (N, H, W) the net ends in the mean pixelwise cross-entropy, without them in a random
-    dy. The parameters are checked as float64; they, their gradients and the generators are as before afterwards. By
-    default three random directions for each array: every element costs two passes. Raises ShapeError unless the net
-    has one input and one output.
+    x: a float64 batch, or one for each input. With labels (N, H, W) for each output the net ends in the mean pixelwise
+    cross-entropy, summed over the outputs; without them, in a random dy. The parameters are checked as float64; they,
+    their gradients and the generators are as before afterwards. By default three random directions for each array:
+    every element costs two passes. Raises ShapeError unless there is a batch for each input, labels for each output.
     """
-    entrances = [node.name for node in net.nodes if not node.inputs]
-    if len(entrances) != 1 or len(net.outputs) != 1:
-        raise ShapeError(f"gradcheck of {name}: expected one input and one output, got {entrances} and {net.outputs}")
-    (entrance,) = entrances
+    xs = tuple(x) if isinstance(x, Sequence) else (x,)
+    targets = (None,) if labels is None else tuple(labels) if isinstance(labels, Sequence) else (labels,)
+    if (len(xs), len(targets)) != (len(net.inputs), len(net.outputs)):
+        raise ShapeError(
+            f"gradcheck of {name}: {len(xs)} batches and {len(targets)} label maps for the inputs "
+            f"{', '.join(net.inputs)} and the outputs {', '.join(net.outputs)}"
+        )
+    entrances = list(net.inputs)
     learning = {key: param for key, param in net.params.items() if param.learns}
 
     with _borrowed(net.params, net.generators()) as rewind:
 
-        def forward(*arrays: Array) -> tuple[Array, LossCache | None]:
+        def forward(*arrays: Array) -> tuple[Array, list[LossCache]]:
             rewind()
-            for param, array in zip(learning.values(), arrays[1:], strict=True):
+            for param, array in zip(learning.values(), arrays[len(xs) :], strict=True):
                 param.data = array
-            y = net.forward(arrays[0])
-            return (y, None) if labels is None else ops.softmax_cross_entropy(y, labels, reduction="mean")
+            ys = net.forward(*arrays[: len(xs)])
+            if labels is None:
+                return ys, []
+            pairs = zip(ys if isinstance(ys, tuple) else (ys,), targets, strict=True)
+            losses, caches = zip(*(ops.softmax_cross_entropy(y, t, reduction="mean") for y, t in pairs), strict=True)
+            return sum(losses), list(caches)
 
-        def backward(dy: Array, cache: LossCache | None) -> tuple[Array | None, ...]:
+        def backward(dy: Array, caches: list[LossCache]) -> tuple[Array | None, ...]:
             net.zero_grads()
-            if cache is not None:
-                (dy,) = ops.softmax_cross_entropy_backward(dy, cache)
-            net.backward(dy, keep=[entrance])
-            return (net.diffs.pop(entrance), *(param.grad for param in learning.values()))
+            dys = [ops.softmax_cross_entropy_backward(dy, cache)[0] for cache in caches] or [dy]
+            net.backward(*dys, keep=entrances)
+            dxs = [net.diffs.pop(name) for name in entrances]
+            return (*dxs, *(param.grad for param in learning.values()))
 
-        arrays = {entrance: x} | {key: param.data for key, param in learning.items()}
+        arrays = dict(zip(entrances, xs, strict=True)) | {key: param.data for key, param in learning.items()}
         # A net has kinks by the thousand: small steps, which float64 just affords.
         report = check(
             forward, backward, arrays, name=name, case=case, step=1e-6, tolerance=2e-6, directions=directions, rng=rng

@@ -70,7 +70,7 @@ def every_layer() -> Net:
 
 
 def _net(build: Callable[[], Net], name: str, size: tuple[int, int], spread: float = 1.0) -> Subject:
-    """A net of five classes on two random pictures whose values have a standard deviation of `spread`."""
+    """A net on two random pictures whose values have a standard deviation of `spread`; a depth's is 1."""
     height, width = size
 
     def run(xp: Namespace, seed: int) -> Iterator[Report]:
@@ -78,23 +78,31 @@ def _net(build: Callable[[], Net], name: str, size: tuple[int, int], spread: flo
         net = build()
         filled(net.params, rng)
         net.to(xp)
-        x = xp.asarray(rng.normal(scale=spread, size=(2, 3, height, width)))
-        labels = rng.integers(0, 5, (2, height, width)).astype(np.uint8)
-        labels[rng.random(labels.shape) < 0.1] = 255
-        yield check_net(net, x, xp.asarray(labels), name=name, case=f"2x3x{height}x{width}, end to end", rng=rng)
+        xs = [
+            xp.asarray(rng.normal(scale=spread if channels > 1 else 1, size=(2, channels, height, width)))
+            for channels in net.inputs.values()
+        ]
+        targets = []
+        shapes = net.shapes(*(x.shape for x in xs))
+        for output in net.outputs:
+            labels = rng.integers(0, shapes[output][1], (2, height, width)).astype(np.uint8)
+            labels[rng.random(labels.shape) < 0.1] = 255
+            targets.append(xp.asarray(labels))
+        channels = "+".join(str(x.shape[1]) for x in xs)
+        yield check_net(net, xs, targets, name=name, case=f"2x{channels}x{height}x{width}, end to end", rng=rng)
 
     return run
 
 
-def _fcn(name: str) -> Subject:
+def _fcn(name: str, num_classes: int | dict[str, int] = 5, subject: str = "") -> Subject:
     def build() -> Net:
-        net = models.build(name, num_classes=5, preset="tiny", rng=np.random.default_rng(0))
+        net = models.build(name, num_classes, preset="tiny", rng=np.random.default_rng(0))
         for layer in net.layers.values():
             if isinstance(layer, layers.Dropout):
                 layer.p = 0.5  # the preset has none, the published net has
         return net
 
-    return _net(build, name, (13, 19), spread=64.0)  # as pixels less their mean
+    return _net(build, subject or name, (13, 19), spread=64.0)  # as pixels less their mean
 
 
 def _op(name: str) -> Subject:
@@ -108,5 +116,8 @@ NETS: dict[str, Subject] = {
     "fcn8s-atonce": _fcn("fcn8s-atonce"),
     "fcn-alexnet": _fcn("fcn-alexnet"),
     "fcn-googlenet-8s": _fcn("fcn-googlenet-8s"),
+    "fcn8s-rgbd": _fcn("fcn8s-rgbd"),
+    "fcn16s-late": _fcn("fcn16s-late"),
+    "two-tasks": _fcn("fcn8s", {"sem": 4, "geo": 3}, "two-tasks"),
 }
 SUBJECTS: dict[str, Subject] = OPS | {name: _layer(name) for name in LAYERS} | NETS

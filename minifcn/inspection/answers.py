@@ -52,7 +52,7 @@ def _padding(net: Net, shape: Shape) -> Answer:
     offset = last.offset[0]  # type: ignore[index]
     lines = []
     if isinstance(fc6, Conv2d):
-        (height, width), kernel = net.shapes(shape)["pool5"][2:], fc6.geometry.kernel[0]
+        (height, width), kernel = net.shapes(*net.input_shapes(shape))["pool5"][2:], fc6.geometry.kernel[0]
         lines.append(
             f"fc6 looks at pool5, {width}x{height} here, through a window of {kernel}x{kernel}, so {kernel - 1} of its "
             "columns and rows are lost."
@@ -76,7 +76,7 @@ def _smallest(net: Net) -> str:
 
 def _takes(net: Net, side: int) -> bool:
     try:
-        net.shapes((1, 3, side, side))
+        net.shapes(*net.input_shapes((1, 3, side, side)))
     except ShapeError:
         return False
     return True
@@ -89,7 +89,7 @@ def _memory(net: Net, shape: Shape) -> Answer:
     for padding in dict.fromkeys((published, family.least_padding, "same", own)):
         other = models.build(**{**net.spec, "input_padding": padding})
         try:
-            plan = other.plan(shape)
+            plan = other.plan(*other.input_shapes(shape))
         except ShapeError:  # the picture is too small for this padding
             continue
         training, inference = size(plan.peak_bytes), size(plan.inference_bytes)
@@ -140,7 +140,8 @@ def _upsampling(net: Net) -> Answer:
 
 
 def _scales(net: Net) -> Answer:
-    scales = [node for node in net.nodes if isinstance(node.layer, Scale) and node.name != "scale_data"]
+    entrances = {k for k, node in enumerate(net.nodes) if not node.inputs}  # presets may scale the input itself
+    scales = [node for node in net.nodes if isinstance(node.layer, Scale) and node.inputs[0] not in entrances]
     question = "What are 0.01 and 0.0001?"
     if scales:
         told = ", ".join(f"{node.name} multiplies by {node.layer.factor:g}" for node in scales)  # type: ignore[attr-defined]

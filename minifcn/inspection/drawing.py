@@ -97,7 +97,8 @@ def layout(boxes: Sequence[Box]) -> list[Cell]:
     chains = _chains(boxes, set(spine))
     across = [chain for chain in chains if _reader(boxes, chain[-1]) in up]
     for chain in (chain for chain in chains if chain not in across):
-        start = cells[boxes[chain[0]].inputs[0]].row + 1 if boxes[chain[0]].inputs[0] in cells else 0
+        above = [cells[i].row for i in boxes[chain[0]].inputs[:1] if i in cells]
+        start = above[0] + 1 if above else 0  # a further input begins beside the first
         column = 1
         while any(Cell(start + n, column) in taken for n in range(len(chain))):
             column += 1
@@ -106,25 +107,25 @@ def layout(boxes: Sequence[Box]) -> list[Cell]:
     first = 1 + max(cell.column for cell in cells.values())
     last = max((first + len(chain) for chain in across), default=first)
     for chain in across:
-        row = cells[boxes[chain[0]].inputs[0]].row
+        row = max((cells[i].row for i in boxes[chain[0]].inputs[:1]), default=0)
         while Cell(row, first) in taken:
             row += 1
         cells.update({k: Cell(row, first + n) for n, k in enumerate(chain)})
         taken = set(cells.values())
-    above = len(down)
+    lowest = len(down)
     for k in up:
         skips = [cells[i].row for i in boxes[k].inputs if i not in spine]
         same = [cells[i].row for i in down if boxes[i].stride == boxes[k].stride]
         wanted = skips or (same[:1] if k == up[-1] else same[-1:])
-        above = min([above - 1, *wanted])
-        cells[k] = Cell(above, last)
+        lowest = min([lowest - 1, *wanted])
+        cells[k] = Cell(lowest, last)
     shift = -min(cell.row for cell in cells.values())
     return [Cell(cells[k].row + shift, cells[k].column) for k in range(len(boxes))]
 
 
 def _boxes(net: Net, shape: Shape) -> list[Box]:
     """The net's layers, those of _FOLDED taken into the box before them if nothing else reads it."""
-    plan = net.plan(shape)
+    plan = net.plan(*net.input_shapes(shape))
     readers = [name for row in plan.rows for name in row.inputs]
     boxes: list[Box] = []
     index: dict[str, int] = {}

@@ -15,8 +15,8 @@ _LEFT = 3  # columns of words; those after them are of numbers
 
 
 def summarise(net: Net, shape: Shape) -> str:
-    """The table of `net` for an input of `shape` (N, C, H, W), then totals and memory."""
-    plan = net.plan(shape)
+    """The table of `net` for an input of `shape` (N, C, H, W), and others of its size, then totals and memory."""
+    plan = net.plan(*net.input_shapes(shape))
     return "\n".join([*layer_lines(net, plan), "", *total_lines(net, plan)])
 
 

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from minifcn.errors import ShapeError, did_you_mean
-from minifcn.layers import Scale
 from minifcn.models.alexnet import ALEXNET
-from minifcn.models.blocks import Family
+from minifcn.models.blocks import Family, Renaming, Trunk
 from minifcn.models.dense import convolutionalize
 from minifcn.models.fcn import HEADS, fcn
 from minifcn.models.googlenet import GOOGLENET
+from minifcn.models.modalities import COLOUR, FIRST, MODALITIES, entrances, stacked
 from minifcn.models.presets import InceptionPreset, Preset
 from minifcn.models.vgg import VGG16
-from minifcn.net import Net
+from minifcn.net import Handle, Net
 
 #: Trunks, by the name of the classifier that each comes from.
 FAMILIES = {"vgg16": VGG16, "alexnet": ALEXNET, "googlenet": GOOGLENET}
 FCNS = tuple(HEADS)
 CLASSIFIERS = tuple(FAMILIES)
-#: The paper's net was never released: the geometry is ours, where section 4.1 leaves it open.
-RECONSTRUCTIONS = tuple(name for name, head in HEADS.items() if head.family == "googlenet")
+#: Never released: their geometry is ours, where the paper leaves it open.
+RECONSTRUCTIONS = tuple(
+    name for name, head in HEADS.items() if head.family == "googlenet" or (head.sees != COLOUR and head.stride < 32)
+)
 NAMES = (*FCNS, *CLASSIFIERS)
 
 __all__ = [
@@ -38,7 +40,9 @@ __all__ = [
     "build",
     "convolutionalize",
     "family",
+    "modalities_of",
     "presets_of",
+    "tasks_of",
     "with_stride",
 ]
 
@@ -71,24 +75,38 @@ def with_stride(name: str, stride: int) -> str:
     raise ShapeError(f"there is no net of stride {stride} like {name}")
 
 
+def modalities_of(net: Net) -> tuple[str, ...]:
+    """What each of a net's inputs takes: ("color",) for most."""
+    head = HEADS.get(net.spec.get("name", ""))
+    return head.sees if head else COLOUR
+
+
+def tasks_of(net: Net) -> dict[str, int]:
+    """Task -> number of classes, in the order of the net's outputs; a single task has the name ""."""
+    classes = net.spec["num_classes"]
+    return dict(classes) if isinstance(classes, Mapping) else {"": classes}
+
+
 def build(
     name: str,
-    num_classes: int = 21,
+    num_classes: int | Mapping[str, int] = 21,
     preset: str | None = None,
     input_padding: int | str | None = None,
     rng: np.random.Generator | None = None,
 ) -> Net:
     """A net by name, one of `FCNS` ("fcn8s", "fcn-alexnet", ...) or of `CLASSIFIERS` ("vgg16", ...).
 
+    num_classes: of an FCN for several tasks, the number of each, as {"sem": 33, "geo": 3}: all share the trunk.
     preset: the trunk's widths, one of `presets_of(name)`; None is the published net's. input_padding: of an FCN's first
     convolution, or "same", which keeps every map at about its natural size; None is the preset's own. The released nets
     have 100, and any from 81 (AlexNet 82) on works for pictures that are large enough.
     rng: draws He's initial values and, later, the dropout masks. Without it the trunk is zero and nothing drops: a net
     to load weights into, or to plan with, that takes no memory. Scores start at zero, upsampling is bilinear.
 
-    An FCN takes "data" (N, 3, H, W), BGR 0..255 less the mean, and gives "score" (N, num_classes, H, W). A classifier
-    gives (N, num_classes, h, w), one score for a picture of its own size. Raises ShapeError for an unknown name or
-    preset, or an impossible padding.
+    An FCN takes "data" (N, 3, H, W), BGR 0..255 less the mean, and gives "score" (N, num_classes, H, W); one that sees
+    more takes "color" and "depth" or "hha", see `modalities_of`; one with several tasks gives "score_sem" and so on.
+    A classifier gives (N, num_classes, h, w), one score for a picture of its own size. Raises ShapeError for an unknown
+    name or preset, classes that cannot be, or an impossible padding.
     """
     trunks = family(name)
     if preset is None:
@@ -96,16 +114,13 @@ def build(
     if preset not in trunks.presets:
         known = ", ".join(trunks.presets)
         raise ShapeError(f"unknown preset {preset!r} of {name}{did_you_mean(preset, trunks.presets)}; it has {known}")
-    if not isinstance(num_classes, int) or num_classes < 1:
-        raise ShapeError(f"{name}: expected at least 1 class, got {num_classes!r}")
+    counts = _counts(name, num_classes)
     widths = trunks.presets[preset]
     net = Net()
-    net.spec = {"name": name, "num_classes": num_classes, "preset": preset}
-    x = data = net.input("data", channels=3)
-    if widths.input_scale != 1:
-        x = net.add("scale_data", Scale(widths.input_scale), x)
-    if name in FAMILIES:
-        trunks.classifier(net, x, widths, num_classes, rng)
+    net.spec = {"name": name, "num_classes": counts, "preset": preset}
+    if isinstance(counts, int) and name in FAMILIES:
+        ((_, x),) = entrances(net, COLOUR, widths.input_scale)
+        trunks.classifier(net, x, widths, counts, rng)
         return net
     padding = net.spec["input_padding"] = widths.input_padding if input_padding is None else input_padding
     least = trunks.least_padding
@@ -114,5 +129,36 @@ def build(
             f"{name}: input_padding must be 'same' or an integer of at least {least}, got {padding!r}: with less, the "
             "scores begin inside the picture, and no crop can align them"
         )
-    fcn(net, HEADS[name], trunks.trunk(net, x, widths, padding, rng), data, num_classes)
+    head = HEADS[name]
+
+    def trunk(rename: Callable[[str], str], x: Handle, channels: int) -> Trunk:
+        return trunks.trunk(Renaming(net, rename), x, widths, padding, rng, channels)
+
+    inputs = entrances(net, head.sees, widths.input_scale)
+    blobs = [blob for _, blob in inputs]
+    if head.late:
+        built = {
+            end: trunk(f"{{}}{end}".format, blob, MODALITIES[end].channels)
+            for end, blob in zip(head.sees, blobs, strict=True)
+        }
+    else:
+        first = FIRST.get(head.sees, {})
+        built = {"": trunk(lambda layer: first.get(layer, layer), *stacked(net, blobs, head.sees))}
+    fcn(net, head, built, inputs[0][0], counts)
     return net
+
+
+def _counts(name: str, num_classes: int | Mapping[str, int]) -> int | dict[str, int]:
+    """`num_classes` if a net can have so many, else ShapeError."""
+    several = isinstance(num_classes, Mapping)
+    counts = dict(num_classes) if isinstance(num_classes, Mapping) else {"": num_classes}
+    if several and name in FAMILIES:
+        raise ShapeError(f"{name}: a classifier has one task, got {counts}")
+    for task, count in counts.items():
+        if type(count) is not int or count < 1:
+            raise ShapeError(f"{name}: expected at least 1 class{f' of {task}' if task else ''}, got {count!r}")
+        if several and not (isinstance(task, str) and task.isidentifier()):
+            raise ShapeError(f"{name}: a task is named by a word, such as 'sem', got {task!r}")
+    if several and len(counts) < 2:
+        raise ShapeError(f"{name}: a net of one task takes the number of its classes, got {counts}")
+    return counts if several else counts[""]

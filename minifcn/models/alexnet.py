@@ -12,9 +12,9 @@ import numpy as np
 
 from minifcn.layers import Conv2d, Dropout, LocalResponseNorm, MaxPool2d
 from minifcn.models import presets
-from minifcn.models.blocks import Family, Tap, Trunk, conv, conv_relu, learned
+from minifcn.models.blocks import Builder, Family, Tap, Trunk, conv, conv_relu, learned
 from minifcn.models.presets import Preset
-from minifcn.net import Handle, Net
+from minifcn.net import Handle
 
 
 class Stage(NamedTuple):
@@ -39,23 +39,35 @@ STAGES = (
 SAME = (20, 3)
 
 
-def trunk(net: Net, x: Handle, preset: Preset, input_padding: int | str, rng: np.random.Generator | None) -> Trunk:
+def trunk(
+    net: Builder,
+    x: Handle,
+    preset: Preset,
+    input_padding: int | str,
+    rng: np.random.Generator | None,
+    channels: int = 3,
+) -> Trunk:
     """conv1 ... fc7; no skips. "same" pads conv1 by 20, so that even one pixel reaches pool5, and fc6 by 3."""
     if input_padding == "same":
-        return _layers(net, x, preset, *SAME, rng)
-    return _layers(net, x, preset, int(input_padding), 0, rng)
+        return _layers(net, x, preset, *SAME, rng, channels)
+    return _layers(net, x, preset, int(input_padding), 0, rng, channels)
 
 
-def classifier(net: Net, x: Handle, preset: Preset, num_classes: int, rng: np.random.Generator | None) -> None:
+def classifier(net: Builder, x: Handle, preset: Preset, num_classes: int, rng: np.random.Generator | None) -> None:
     """fc6 as the 6x6 convolution that it is, so a 227x227 picture gives (N, num_classes, 1, 1)."""
-    top = _layers(net, x, preset, 0, 0, rng).top
+    top = _layers(net, x, preset, 0, 0, rng, channels=3).top
     conv(net, "fc8", learned(Conv2d(top.channels, num_classes, 1)), top.blob, rng)
 
 
 def _layers(
-    net: Net, x: Handle, preset: Preset, input_padding: int, fc6_padding: int, rng: np.random.Generator | None
+    net: Builder,
+    x: Handle,
+    preset: Preset,
+    input_padding: int,
+    fc6_padding: int,
+    rng: np.random.Generator | None,
+    channels: int,
 ) -> Trunk:
-    channels = 3
     for k, (stage, width) in enumerate(zip(STAGES, preset.stages, strict=True), start=1):
         padding = input_padding if k == 1 else stage.padding
         layer = Conv2d(channels, width, stage.kernel, stage.stride, padding, groups=stage.groups)

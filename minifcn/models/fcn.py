@@ -7,20 +7,27 @@ offset or kernel: both come out of where the blobs lie, in `minifcn.coords`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from minifcn import coords, init
 from minifcn.layers import Add, Conv2d, ConvTranspose2d, Crop, Scale
 from minifcn.models.blocks import Tap, Trunk, learned
+from minifcn.models.modalities import COLOUR
 from minifcn.net import Handle, Net
 
 
 class Head(NamedTuple):
-    """What an FCN is: the family of its trunk, its finest stride, and whether all stages are trained at once."""
+    """What an FCN is: the family of its trunk, its finest stride, and whether all stages are trained at once.
+
+    sees: the modalities of its input. late: whether each of them has a trunk of its own.
+    """
 
     family: str
     stride: int
     at_once: bool = False
+    sees: tuple[str, ...] = COLOUR
+    late: bool = False
 
 
 HEADS = {
@@ -33,31 +40,80 @@ HEADS = {
     "fcn-googlenet": Head("googlenet", 32),
     "fcn-googlenet-16s": Head("googlenet", 16),
     "fcn-googlenet-8s": Head("googlenet", 8),
+    # nyud-fcn32s-hha, -color-d and -color-hha; the finer strides of these two are built as those of colours are.
+    "fcn32s-hha": Head("vgg16", 32, sees=("hha",)),
+    "fcn32s-rgbd": Head("vgg16", 32, sees=("color", "depth")),
+    "fcn16s-rgbd": Head("vgg16", 16, sees=("color", "depth")),
+    "fcn8s-rgbd": Head("vgg16", 8, sees=("color", "depth")),
+    "fcn32s-late": Head("vgg16", 32, sees=("color", "hha"), late=True),
+    "fcn16s-late": Head("vgg16", 16, sees=("color", "hha"), late=True),
 }
 
 #: voc-fcn8s-atonce/net.py: what pool4 and pool3 are multiplied by, so that all stages learn at one learning rate.
 AT_ONCE = {16: 0.01, 8: 0.0001}
 
 
-def fcn(net: Net, head: Head, trunk: Trunk, data: Handle, num_classes: int) -> None:
-    """Build `head` on a trunk that is fed by `data`: "score" has the height and width of `data`."""
-    h, upscore = score(net, trunk.top, num_classes), "upscore2"
-    for stride, skip in zip((16, 8), trunk.skips, strict=False):
+def fcn(net: Net, head: Head, trunks: Mapping[str, Trunk], data: Handle, num_classes: int | Mapping[str, int]) -> None:
+    """Build `head` on trunks that are fed by `data` and what lies beside it.
+
+    trunks: by what their layers' names end in, "" for a single one. num_classes: of the scores "score", which have the
+    height and width of `data`; or of each of several tasks, whose scores are "score_TASK" (siftflow-fcn*/net.py).
+    """
+    levels = [Level({end: trunk.top for end, trunk in trunks.items()})]
+    for stride, *skips in zip((16, 8), *(trunk.skips for trunk in trunks.values()), strict=False):
         if stride < head.stride:
             break
-        h = upsample(net, upscore, h, skip.blob, num_classes)
         if head.at_once:
-            scaled = net.add(f"scale_{skip.name}", Scale(AT_ONCE[stride]), skip.blob)
-            skip = skip._replace(blob=scaled)
-        h = fuse(net, skip.name, h, score(net, skip, num_classes))
+            skips = [skip._replace(blob=_scaled(net, skip, AT_ONCE[stride])) for skip in skips]
+        levels.append(Level(dict(zip(trunks, skips, strict=True))))
+    tasks = num_classes if isinstance(num_classes, Mapping) else {"": num_classes}
+    for task, count in tasks.items():
+        _task(net, head, levels, data, count, f"_{task}" if task else "")
+
+
+class Level(NamedTuple):
+    """What is scored together: the same tap of every trunk, by what the names of the trunk's layers end in."""
+
+    taps: dict[str, Tap]
+
+    @property
+    def name(self) -> str:
+        return next(iter(self.taps.values())).name
+
+    @property
+    def blob(self) -> Handle:
+        return next(iter(self.taps.values())).blob
+
+
+def _task(net: Net, head: Head, levels: Sequence[Level], data: Handle, num_classes: int, task: str) -> None:
+    """The scores of one task, coarsest first; its layers' names end in `task`."""
+    top, *skips = levels
+    h, upscore = score(net, top, num_classes, task), "upscore2"
+    for skip in skips:
+        h = upsample(net, upscore + task, h, skip.blob, num_classes)
+        h = fuse(net, skip.name + task, h, score(net, skip, num_classes, task))
         upscore = f"upscore_{skip.name}"
     last = "upscore" if head.stride == 32 else f"upscore{head.stride}"
-    net.add("score", Crop(like=data), upsample(net, last, h, data, num_classes))
+    net.add(f"score{task}", Crop(like=data), upsample(net, last + task, h, data, num_classes))
 
 
-def score(net: Net, tap: Tap, num_classes: int) -> Handle:
-    """A 1x1 convolution to class scores. It starts at zero (section 4.1): a new skip changes nothing at first."""
-    return net.add(f"score_{tap.name}", learned(Conv2d(tap.channels, num_classes, 1)), tap.blob)
+def _scaled(net: Net, skip: Tap, factor: float) -> Handle:
+    return net.add(f"scale_{skip.name}", Scale(factor), skip.blob)
+
+
+def score(net: Net, level: Level, num_classes: int, task: str = "") -> Handle:
+    """A 1x1 convolution to class scores. It starts at zero (section 4.1): a new skip changes nothing at first.
+
+    Of several trunks each has its own, and their mean counts (nyud-fcn32s-color-hha/net.py).
+    """
+    scores = [
+        net.add(f"score_{tap.name}{end}{task}", learned(Conv2d(tap.channels, num_classes, 1)), tap.blob)
+        for end, tap in level.taps.items()
+    ]
+    if len(scores) == 1:
+        return scores[0]
+    name = "score_fused" if level.name == "fr" else f"score_{level.name}_fused"
+    return net.add(name + task, Add([1 / len(scores)] * len(scores)), *scores)
 
 
 def upsample(net: Net, name: str, x: Handle, like: Handle, num_classes: int) -> Handle:

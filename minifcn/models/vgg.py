@@ -6,30 +6,43 @@ import numpy as np
 
 from minifcn.layers import Conv2d, Dropout, MaxPool2d
 from minifcn.models import presets
-from minifcn.models.blocks import Family, Tap, Trunk, conv, conv_relu, learned
+from minifcn.models.blocks import Builder, Family, Tap, Trunk, conv, conv_relu, learned
 from minifcn.models.presets import Preset
-from minifcn.net import Handle, Net
+from minifcn.net import Handle
 
 CONVOLUTIONS = (2, 2, 3, 3, 3)  # in each of the five stages
 
 
-def trunk(net: Net, x: Handle, preset: Preset, input_padding: int | str, rng: np.random.Generator | None) -> Trunk:
+def trunk(
+    net: Builder,
+    x: Handle,
+    preset: Preset,
+    input_padding: int | str,
+    rng: np.random.Generator | None,
+    channels: int = 3,
+) -> Trunk:
     """conv1_1 ... fc7 with their pools; skips from pool4 and pool3. "same" pads conv1_1 by 1 and fc6 by 3."""
     if input_padding == "same":
-        return _layers(net, x, preset, 1, 3, rng)
-    return _layers(net, x, preset, int(input_padding), 0, rng)
+        return _layers(net, x, preset, 1, 3, rng, channels)
+    return _layers(net, x, preset, int(input_padding), 0, rng, channels)
 
 
-def classifier(net: Net, x: Handle, preset: Preset, num_classes: int, rng: np.random.Generator | None) -> None:
+def classifier(net: Builder, x: Handle, preset: Preset, num_classes: int, rng: np.random.Generator | None) -> None:
     """fc6 as the 7x7 convolution that it is, so a 224x224 picture gives (N, num_classes, 1, 1)."""
-    top = _layers(net, x, preset, 1, 0, rng).top
+    top = _layers(net, x, preset, 1, 0, rng, channels=3).top
     conv(net, "fc8", learned(Conv2d(top.channels, num_classes, 1)), top.blob, rng)
 
 
 def _layers(
-    net: Net, x: Handle, preset: Preset, input_padding: int, fc6_padding: int, rng: np.random.Generator | None
+    net: Builder,
+    x: Handle,
+    preset: Preset,
+    input_padding: int,
+    fc6_padding: int,
+    rng: np.random.Generator | None,
+    channels: int,
 ) -> Trunk:
-    channels, pools = 3, {}
+    pools = {}
     for stage, (count, width) in enumerate(zip(CONVOLUTIONS, preset.stages, strict=True), start=1):
         for k in range(1, count + 1):
             padding = input_padding if (stage, k) == (1, 1) else 1
