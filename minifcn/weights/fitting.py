@@ -38,12 +38,13 @@ def expanded(array: np.ndarray, initial: np.ndarray) -> np.ndarray | None:
     In the reference's expand_score the new rows are zero, as all score layers start: a new class is silent until it has
     learned. In upsampling they are bilinear.
     """
-    if array.ndim == 4 and initial.ndim == 4 and initial.shape[1] == 1:
-        array = fitted(array, (len(array), *initial.shape[1:])) if array.shape[2:] == initial.shape[2:] else array
-    if array is None or array.shape[1:] != initial.shape[1:] or len(array) > len(initial):
+    if len(array) > len(initial):
+        return None
+    first = fitted(array, (len(array), *initial.shape[1:]))
+    if first is None:
         return None
     rows = initial.copy()
-    rows[: len(array)] = array
+    rows[: len(first)] = first
     return rows
 
 

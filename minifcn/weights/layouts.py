@@ -48,7 +48,7 @@ def caffe(state: State) -> State:
 
 def caffe_at_once(state: State) -> State:
     """With the blobs of the layers that scale the pools."""
-    return {**caffe(state), "scale_pool4.0": np.float32([0.01]), "scale_pool3.0": np.float32([0.0001])}
+    return {**caffe(state), "scale_pool4.0": np.array([0.01], np.float32), "scale_pool3.0": np.array([0.0001], np.float32)}
 
 
 def caffe_cvpr(state: State) -> State:

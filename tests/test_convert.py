@@ -1,0 +1,137 @@
+"""`python -m minifcn.convert`: from a file of another framework to one that every command takes, or a look inside."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from shared import shared_path
+
+from minifcn import convert, models, weights
+from minifcn.files import sha256
+from minifcn.weights import known, layouts, table
+from minifcn.weights.layouts import LAYOUTS
+
+
+@pytest.fixture
+def torchvision(tmp_path, rng):
+    """A narrow VGG16 by torchvision's names, five classes."""
+    layout = next(layout for layout in LAYOUTS if layout.published == "vgg16-397923af")
+    path = tmp_path / "vgg.pth"
+    layout.write(path, layout.arrays(layouts.in_framework(table.trained(layout, rng), True)))
+    return path
+
+
+def test_a_classifier_becomes_a_file_to_train_from(torchvision, tmp_path, capsys):
+    out = tmp_path / "start.safetensors"
+    assert convert.main([str(torchvision), str(out), "--to", "fcn16s", "--classes", "11"]) == 0
+    told = capsys.readouterr().out
+    assert "30 arrays taken" in told and "not used: fc8.weight, fc8.bias" in told
+    assert "left at their initial value: score_fr.weight, score_fr.bias, upscore2.weight" in told
+    assert f"{out}: fcn16s, tiny, 11 classes; mean 103.53, 116.28, 123.675 (BGR)" in told
+    net, about = weights.open_net(out)
+    assert net.spec == models.build("fcn16s", 11, "tiny").spec
+    assert about["source"] == "vgg.pth" and about["sha256"] == sha256(torchvision)
+    assert about["mean"] == [103.53, 116.28, 123.675]
+    assert net.params["fc6.weight"].data.any() and not net.params["score_fr.weight"].data.any()
+
+
+def test_what_it_makes_of_a_whole_net_is_the_same_whatever_the_seed(torchvision, tmp_path):
+    files = [tmp_path / "one.safetensors", tmp_path / "two.safetensors"]
+    for seed, path in enumerate(files):
+        assert convert.main([str(torchvision), str(path), "--seed", str(seed)]) == 0
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert weights.open_net(files[0])[0].spec["num_classes"] == 5
+
+
+def test_the_user_s_word_overrides(torchvision, tmp_path, capsys):
+    out = tmp_path / "a.safetensors"
+    assert convert.main([str(torchvision), str(out), "--source", "caffe"]) == 0
+    assert "Caffe's VGG16 by torchvision's names, as --source says" in capsys.readouterr().out
+    assert weights.open_net(out)[1]["mean"] == [103.939, 116.779, 123.68]
+
+
+def test_more_classes(tmp_path, rng, capsys):
+    old = models.build("fcn8s", 5, "tiny", rng=rng)
+    old.params["score_fr.weight"].data = rng.standard_normal(old.params["score_fr.weight"].data.shape, np.float32)
+    weights.save(tmp_path / "old.safetensors", old, {"mean": [1.0, 2.0, 3.0]})
+    files = [str(tmp_path / "old.safetensors"), str(tmp_path / "new.safetensors")]
+    assert convert.main([*files, "--to", "fcn8s", "--classes", "7", "--expand-score"]) == 0
+    assert "reshaped: score_fr.weight" in capsys.readouterr().out
+    net, about = weights.open_net(files[1])
+    assert about["mean"] == [1, 2, 3]
+    score = net.params["score_fr.weight"].data
+    np.testing.assert_array_equal(score[:5], old.params["score_fr.weight"].data)
+    assert score.shape[0] == 7 and not score[5:].any()
+
+
+def test_inspect_tells_what_is_in_a_file(torchvision, capsys):
+    assert convert.main(["--inspect", str(torchvision)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    weight = weights.open_source(torchvision).arrays["conv3_1.weight"]
+    (line,) = [line for line in lines if line.startswith("features.10.weight")]
+    assert line.split()[1:] == ["32x16x3x3", f"{weight.mean():.4g}", f"{weight.std():.4g}"]
+    rest = "\n".join(lines)
+    assert f"sha256 {sha256(torchvision)}" in rest and "torch, 32 arrays" in rest
+    assert "torchvision's VGG16, as features.0.weight has a standard deviation of 0.2" in rest
+    assert "made for RGB 0..255 less 123.675, 116.28, 103.53, divided by 58.395, 57.12, 57.375" in rest
+    assert "widths: conv1_1 8, conv2_1 16, conv3_1 32, conv4_1 64, conv5_1 64, fc6 128, fc7 128, fc8 5" in rest
+    assert "a whole vgg16, preset tiny, 5 classes" in rest
+
+
+def test_inspect_knows_a_published_file_by_its_hash(torchvision, monkeypatch, capsys):
+    digest = sha256(torchvision)[:8]
+    monkeypatch.setattr(known, "FILES", {"mine": known.Known("mine", "f", "my own file", hash=f"sha256:{digest}")})
+    assert convert.main(["--inspect", str(torchvision)]) == 0
+    assert "this is mine, my own file" in capsys.readouterr().out
+
+
+def test_inspect_of_the_real_files(capsys):
+    for name, told in (
+        ("bvlc_googlenet.npz", "a whole googlenet, preset googlenet, 1000 classes"),
+        ("hed_vgg16.npz", "widths: conv1_1 64, conv2_1 128, conv3_1 256, conv4_1 512, conv5_1 512\n"),
+        ("caffemodel/lenet_iter_10000.caffemodel", "its arrays fit none"),
+    ):
+        assert convert.main(["--inspect", str(shared_path(f"weights/{name}"))]) == 0
+        assert told in capsys.readouterr().out
+
+
+def test_the_real_googlenet_becomes_a_native_file(tmp_path, capsys):
+    path, out = shared_path("weights/bvlc_googlenet.npz"), tmp_path / "g.safetensors"
+    assert convert.main([str(path), str(out)]) == 0
+    net, about = weights.open_net(out)
+    assert net.spec["name"] == "googlenet" and about["mean"] == [104, 117, 123] and about["sha256"] == sha256(path)
+    blobs = np.load(path)
+    for key, param in net.params.items():
+        layer, _, kind = key.rpartition(".")
+        np.testing.assert_array_equal(param.data.ravel(), blobs[f"{layer}.{int(kind == 'bias')}"].ravel())
+
+
+def test_what_is_refused(torchvision, tmp_path, capsys):
+    other, out = str(torchvision), str(tmp_path / "a.safetensors")
+    (tmp_path / "text.caffemodel").write_text("not weights")
+    for flags, message in (
+        ([], "expected SRC and DST, or --inspect and SRC"),
+        ([other], "expected SRC and DST"),
+        ([other, out, "--inspect"], "expected SRC and DST"),
+        ([other, str(tmp_path / "a.npz")], "weights are written as .safetensors"),
+        ([str(tmp_path / "no.pth"), out], "no.pth: cannot be read"),
+        ([str(tmp_path / "text.caffemodel"), out], "text.caffemodel: not a whole caffemodel"),
+        ([other, out, "--to", "fcn9s"], "invalid choice: 'fcn9s'"),
+        ([other, out, "--preset", "vgg17"], "vgg17"),
+        ([other, out, "--to", "googlenet"], "widths of its layers are of none"),
+        ([other, str(tmp_path / "no" / "a.safetensors")], "cannot be written"),
+        (["vgg16-torchvison", out], "did you mean 'vgg16-torchvision'"),
+        ([str(tmp_path), out], "this is a folder"),
+    ):
+        assert convert.main(flags) == 2, flags
+        err = capsys.readouterr().err
+        assert err.startswith("error: ") and message in err and err.count("\n") == 1, (flags, err)
+    assert not (tmp_path / "a.safetensors").exists()
+
+
+def test_the_list_of_published_files(capsys):
+    assert convert.main(["--known"]) == 0
+    out = capsys.readouterr().out
+    assert "bvlc_googlenet.caffemodel: GoogLeNet as Caffe has it" in out
+    assert "sha1:405fc5acd08a3bb12de8ee5e23a96bec22f08204; http://dl.caffe.berkeleyvision.org/bvlc_goo" in out
+    assert "553,467,096 bytes, md5:64373286793e3c8b2b4e3219cbf3544b" in out
