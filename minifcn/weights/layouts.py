@@ -48,7 +48,8 @@ def caffe(state: State) -> State:
 
 def caffe_at_once(state: State) -> State:
     """With the blobs of the layers that scale the pools."""
-    return {**caffe(state), "scale_pool4.0": np.array([0.01], np.float32), "scale_pool3.0": np.array([0.0001], np.float32)}
+    scales = {"scale_pool4.0": np.array([0.01], np.float32), "scale_pool3.0": np.array([0.0001], np.float32)}
+    return {**caffe(state), **scales}
 
 
 def caffe_cvpr(state: State) -> State:
