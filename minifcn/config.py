@@ -122,6 +122,14 @@ class TrainConfig:
     freeze: str = _setting(
         "none", "trunk: only the scores learn, for a pretrained trunk", group="techniques", choices=("none", "trunk")
     )
+    loss_sampling: float = _setting(
+        1.0, "probability that a cell of the coarsest scores counts in the loss; the paper multiplies the pictures of "
+        "a batch by its inverse, which --batch-size can", group="techniques", above=0, most=1,
+    )  # fmt: skip
+    patches: int = _setting(
+        0, "patchwise training: only so many random cells of each picture count in the loss; 0: all",
+        group="techniques", least=0,
+    )  # fmt: skip
 
     seed: int = _setting(1, "of weights, order, augmentation and dropout", group="run", least=0)
     device: str = _setting("cpu", "cpu or gpu", group="run", choices=("cpu", "gpu"))

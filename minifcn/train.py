@@ -127,7 +127,7 @@ def learn(session: Session, progress: Progress, stop: Interrupt) -> None:
             net.zero_grads()
             loss = session.objective.accumulate(net, session.loader, config.iter_size)
             session.record(loss)
-            if done == 0:
+            if done == 0 and config.loss_sampling == 1:  # a sample may be of nothing
                 checks.gradients(net)
             if config.clip_norm:
                 clip_gradients(net.params, config.clip_norm * config.iter_size)  # the norm of their mean

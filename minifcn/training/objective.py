@@ -12,10 +12,12 @@ from minifcn.config import TrainConfig
 from minifcn.data.dataset import Dataset
 from minifcn.net import Net
 from minifcn.training import checks
+from minifcn.training.sampling import Sampling
 
 
 class Objective:
-    """Softmax cross-entropy over the pixels of a batch, as the configuration says: sum or mean, with class weights.
+    """Softmax cross-entropy over the pixels of a batch, as the configuration says: sum or mean, with class weights,
+    over all of them or a sample.
 
     The sum is the reference's: over pixels, divided by the number of pictures.
     """
@@ -24,6 +26,7 @@ class Objective:
         self.xp = backend.for_device(config.device)
         self.reduction = config.loss
         self.num_classes = train.num_classes
+        self.sampling = Sampling.of(config)
         self.class_weights: Array | None = None
         if config.class_weights == "sqrt-inverse":
             weights = recipes.class_weights(data.class_shares(train))
@@ -32,12 +35,14 @@ class Objective:
     def loss(self, net: Net, batch: data.Batch) -> tuple[Array, Array]:
         """(loss, its gradient at the scores) of one forward pass. Labels are checked on the host, by picture."""
         checks.labels(batch, self.num_classes)
+        mask = self.sampling.mask(net, batch)
         scores = net.forward(backend.to(batch.x, self.xp))  # (N, C, H, W)
         value, cache = ops.softmax_cross_entropy(
             scores,
             backend.to(batch.labels, self.xp),
             reduction=self.reduction,
             class_weights=self.class_weights,
+            mask=None if mask is None else backend.to(mask, self.xp),
             check_labels=False,
         )
         share = 1.0 / len(batch.names) if self.reduction == "sum" else 1.0
