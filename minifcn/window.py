@@ -38,12 +38,13 @@ def conv_size(n: int, k: int, s: int, p: int, d: int = 1) -> int:
     return (n + 2 * p - d * (k - 1) - 1) // s + 1
 
 
-def pool_size(n: int, k: int, s: int, p: int, ceil_mode: bool) -> int:
+def pool_size(n: int, k: int, s: int, p: int, ceil_mode: bool, d: int = 1, overhang: int = 0) -> int:
     """Output size of a pooling layer.
 
     Caffe rounds up (`ceil_mode`), and then drops a last window that would start in the padding: pooling_layer.cpp.
+    By up to `overhang` pixels the last windows may stick out beyond the padding.
     """
-    span = n + 2 * p - k
+    span = n + 2 * p + overhang - d * (k - 1) - 1
     out = (-(-span // s) if ceil_mode else span // s) + 1
     if ceil_mode and (out - 1) * s >= n + p:
         out -= 1

@@ -197,7 +197,7 @@ def in_pytorch(torch, net: Net, x: np.ndarray) -> np.ndarray:
         elif isinstance(layer, ConvTranspose2d):
             y = F.conv_transpose2d(xs[0], w["weight"], stride=layer.geometry.stride, groups=layer.geometry.groups)
         elif layer.kind in ("MaxPool2d", "AvgPool2d"):
-            kernel, stride, padding, ceil = layer.geometry
+            kernel, stride, padding, ceil, _, _ = layer.geometry
             pool = F.max_pool2d if layer.kind == "MaxPool2d" else F.avg_pool2d
             y = pool(xs[0], kernel, stride, padding, ceil_mode=ceil)
         elif layer.kind == "LocalResponseNorm":

@@ -144,6 +144,19 @@ def _pools(op: str, draw: Callable) -> tuple[Case, ...]:
         pool("1, stride 2", (2, 3, 4, 5), 1, stride=2),
         pool("one pixel, ceil", (1, 2, 1, 1), 2, ceil_mode=True, padding=1),
         pool("17x16: more taps than a byte counts", (1, 2, 18, 19), (17, 16), stride=1),
+        pool("dilation 2", (2, 3, 6, 7), 3, stride=1, dilation=2),
+        pool(
+            "2x3, dilation 2x1, stride 1x2, padding 1x0, ceil",
+            (2, 3, 6, 8),
+            (2, 3),
+            stride=(1, 2),
+            padding=(1, 0),
+            ceil_mode=True,
+            dilation=(2, 1),
+        ),
+        pool("dilation 3, padding 3: a rarefied inception pool", (2, 3, 5, 4), 3, stride=1, padding=3, dilation=3),
+        pool("overhang 1: a rarefied pool in ceil mode", (2, 3, 4, 5), 2, stride=1, overhang=1),
+        pool("3x2, dilation 2, overhang 2x1", (2, 3, 5, 7), (3, 2), stride=1, dilation=2, overhang=(2, 1)),
         pool("larger: 3, stride 2, ceil", (2, 8, 33, 45), 3, stride=2, ceil_mode=True),
     )
 

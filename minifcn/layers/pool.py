@@ -13,10 +13,16 @@ class _Pooling(Layer):
     """The window that both pooling layers slide."""
 
     def __init__(
-        self, kernel_size: IntOrPair, stride: IntOrPair | None = None, padding: IntOrPair = 0, ceil_mode: bool = False
+        self,
+        kernel_size: IntOrPair,
+        stride: IntOrPair | None = None,
+        padding: IntOrPair = 0,
+        ceil_mode: bool = False,
+        dilation: IntOrPair = 1,
+        overhang: IntOrPair = 0,
     ) -> None:
         super().__init__()
-        self.geometry = pool_geometry(self.kind, kernel_size, stride, padding, ceil_mode)
+        self.geometry = pool_geometry(self.kind, kernel_size, stride, padding, ceil_mode, dilation, overhang)
 
     def out_shape(self, *shapes: Shape) -> Shape:
         shape = one_image_batch(self.kind, shapes)
@@ -26,12 +32,14 @@ class _Pooling(Layer):
         return (*shape[:2], *size)
 
     def coords(self) -> coords.Coords:
-        return coords.window(*self.geometry[:3])
+        kernel, stride, padding, _, dilation, _ = self.geometry
+        return coords.window(kernel, stride, padding, dilation)
 
     def describe(self) -> str:
-        kernel, stride, padding, ceil_mode = self.geometry
-        s, p = (str(a) if a == b else f"{a}x{b}" for a, b in (stride, padding))
-        return f"{kernel[0]}x{kernel[1]} s{s} p{p}" + (" ceil" if ceil_mode else "")
+        kernel, stride, padding, ceil_mode, dilation, overhang = self.geometry
+        s, p, d, o = (str(a) if a == b else f"{a}x{b}" for a, b in (stride, padding, dilation, overhang))
+        text = f"{kernel[0]}x{kernel[1]} s{s} p{p}" + (" ceil" if ceil_mode else "")
+        return text + (f" d{d}" if dilation != (1, 1) else "") + (f" +{o}" if overhang != (0, 0) else "")
 
 
 class MaxPool2d(_Pooling):

@@ -22,6 +22,8 @@ class PoolGeometry(NamedTuple):
     stride: Pair
     padding: Pair
     ceil_mode: bool
+    dilation: Pair = (1, 1)
+    overhang: Pair = (0, 0)
 
 
 class MaxPoolCache(NamedTuple):
@@ -42,14 +44,21 @@ class AvgPoolCache(NamedTuple):
 
 
 def max_pool2d(
-    x: Array, kernel_size: IntOrPair, stride: IntOrPair | None = None, padding: IntOrPair = 0, ceil_mode: bool = False
+    x: Array,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    ceil_mode: bool = False,
+    dilation: IntOrPair = 1,
+    overhang: IntOrPair = 0,
 ) -> tuple[Array, MaxPoolCache]:
     """The largest value of each window; padding counts as -inf and windows are clipped at the border.
 
     x: (N, C, H, W). `stride` defaults to the kernel size. With `ceil_mode` the output size is rounded up, as Caffe does
     always (pooling_layer.cpp) and as every FCN needs: with floor, 1127 of the 3000 smallest image sizes come out too
-    small to be cropped. Of equal values the first in scan order wins. Returns y: (N, C, OH, OW) and the cache.
-    Raises ShapeError when the window does not fit.
+    small to be cropped. `dilation` is the distance between a window's pixels; `overhang` lets the last windows stick
+    out by so many pixels, as `ceil_mode` does for a stride that is now 1 (models/rarefaction.py). Of equal values the
+    first in scan order wins. Returns y: (N, C, OH, OW) and the cache. Raises ShapeError when the window does not fit.
 
     >>> import numpy as np
     >>> y, cache = max_pool2d(np.arange(9.0).reshape(1, 1, 3, 3), 2, ceil_mode=True)
@@ -57,7 +66,7 @@ def max_pool2d(
     [[4.0, 5.0], [7.0, 8.0]]
     """
     xp = xp_of(x)
-    geometry = pool_geometry("max_pool2d", kernel_size, stride, padding, ceil_mode)
+    geometry = pool_geometry("max_pool2d", kernel_size, stride, padding, ceil_mode, dilation, overhang)
     size = _check_size("max_pool2d", x, geometry)
     y = xp.empty((*x.shape[:2], *size), x.dtype)
     taps = geometry.kernel[0] * geometry.kernel[1]
@@ -89,7 +98,8 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
     check_gradient("max_pool2d_backward", dy, winner.shape, dtype)
     dx = xp.empty(shape, dy.dtype)
     vertical, horizontal = _taps(shape, geometry, dy.shape[2:])
-    apart = all(s >= k for s, k in zip(geometry.stride, geometry.kernel, strict=True))  # no pixel is in two windows
+    # No pixel is in two windows.
+    apart = geometry.dilation == (1, 1) and all(s >= k for s, k in zip(geometry.stride, geometry.kernel, strict=True))
 
     def work(planes: slice) -> None:
         target, upstream, won = _planes(dx)[planes], _planes(dy)[planes], _planes(winner)[planes]
@@ -107,14 +117,20 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
 
 
 def avg_pool2d(
-    x: Array, kernel_size: IntOrPair, stride: IntOrPair | None = None, padding: IntOrPair = 0, ceil_mode: bool = False
+    x: Array,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None = None,
+    padding: IntOrPair = 0,
+    ceil_mode: bool = False,
+    dilation: IntOrPair = 1,
+    overhang: IntOrPair = 0,
 ) -> tuple[Array, AvgPoolCache]:
     """The mean of each window. Padding counts as zeros; what lies beyond the padding does not count (Caffe, PyTorch).
 
     Arguments, sizes and errors as for `max_pool2d`.
     """
     xp = xp_of(x)
-    geometry = pool_geometry("avg_pool2d", kernel_size, stride, padding, ceil_mode)
+    geometry = pool_geometry("avg_pool2d", kernel_size, stride, padding, ceil_mode, dilation, overhang)
     size = _check_size("avg_pool2d", x, geometry)
     y = xp.empty((*x.shape[:2], *size), x.dtype)
     vertical, horizontal = _taps(x.shape, geometry, size)
@@ -153,22 +169,35 @@ def avg_pool2d_backward(dy: Array, cache: AvgPoolCache) -> tuple[Array]:
 
 
 def pool_geometry(
-    op: str, kernel_size: IntOrPair, stride: IntOrPair | None, padding: IntOrPair, ceil_mode: bool
+    op: str,
+    kernel_size: IntOrPair,
+    stride: IntOrPair | None,
+    padding: IntOrPair,
+    ceil_mode: bool,
+    dilation: IntOrPair = 1,
+    overhang: IntOrPair = 0,
 ) -> PoolGeometry:
-    """The checked window of a pooling layer; raises ShapeError if a whole window could lie in the padding."""
+    """The checked window of a pooling layer; raises ShapeError if a whole window could lie outside the picture."""
     kernel = window.pair(kernel_size, f"{op}: kernel_size")
     pad = window.pair(padding, f"{op}: padding", least=0)
-    if any(p >= k for p, k in zip(pad, kernel, strict=True)):
-        raise ShapeError(f"{op}: padding {pad} must be smaller than the kernel {kernel}, or windows see padding alone")
+    apart = window.pair(dilation, f"{op}: dilation")
+    out = window.pair(overhang, f"{op}: overhang", least=0)
+    reach = tuple(d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True))
+    if any(p >= r for p, r in zip(pad, reach, strict=True)):
+        raise ShapeError(f"{op}: padding {pad} must be smaller than the kernel {reach}, or windows see padding alone")
+    if any(o and o + p >= r for o, p, r in zip(out, pad, reach, strict=True)):
+        raise ShapeError(f"{op}: padding {pad} and overhang {out} together must be smaller than the kernel {reach}")
+    if ceil_mode and out != (0, 0):
+        raise ShapeError(f"{op}: ceil_mode is an overhang itself, of stride - 1; give one of them")
     steps = kernel if stride is None else window.pair(stride, f"{op}: stride")
-    return PoolGeometry(kernel, steps, pad, bool(ceil_mode))
+    return PoolGeometry(kernel, steps, pad, bool(ceil_mode), apart, out)
 
 
 def pool2d_size(size: tuple[int, ...], geometry: PoolGeometry) -> Pair:
     """Output (height, width) of a pooling layer over an image of `size`."""
-    kernel, stride, padding, ceil_mode = geometry
-    axes = zip(size, kernel, stride, padding, strict=True)
-    height, width = (window.pool_size(n, k, s, p, ceil_mode) for n, k, s, p in axes)
+    kernel, stride, padding, ceil_mode, dilation, overhang = geometry
+    axes = zip(size, kernel, stride, padding, dilation, overhang, strict=True)
+    height, width = (window.pool_size(n, k, s, p, ceil_mode, d, o) for n, k, s, p, d, o in axes)
     return height, width
 
 
@@ -181,30 +210,40 @@ def _check_size(op: str, x: Array, geometry: PoolGeometry) -> Pair:
             f"{op}: a window of {geometry.kernel} does not fit an image of {tuple(x.shape[2:])} "
             f"(padding {geometry.padding}, ceil_mode {geometry.ceil_mode}); enlarge the image"
         )
+    if geometry.dilation != (1, 1):
+        for axis, seen in enumerate(_taps(x.shape, geometry, size)):
+            outputs = {o for tap in seen for o in range(tap.out.start, tap.out.stop)}
+            if len(outputs) < size[axis]:
+                raise ShapeError(
+                    f"{op}: with dilation {geometry.dilation} and padding {geometry.padding}, some windows step over "
+                    f"an image of {tuple(x.shape[2:])}; a padding that is a multiple of the dilation avoids that"
+                )
     return size
 
 
 def _taps(shape: tuple[int, ...], geometry: PoolGeometry, size: Pair) -> tuple[list[window.Tap], list[window.Tap]]:
-    kernel, stride, padding, _ = geometry
-    vertical = window.taps(shape[2], kernel[0], stride[0], padding[0], 1, 0, size[0])
-    horizontal = window.taps(shape[3], kernel[1], stride[1], padding[1], 1, 0, size[1])
+    kernel, stride, padding, _, dilation, _ = geometry
+    vertical = window.taps(shape[2], kernel[0], stride[0], padding[0], dilation[0], 0, size[0])
+    horizontal = window.taps(shape[3], kernel[1], stride[1], padding[1], dilation[1], 0, size[1])
     return vertical, horizontal
 
 
 def _first_taps(xp: Namespace, geometry: PoolGeometry, size: Pair) -> Array:
     """For each window, the number of its first tap that is a pixel and no padding: (OH, OW)."""
-    (_, width), stride, padding, _ = geometry
-    rows, columns = (xp.maximum(p - s * xp.arange(n), 0) for n, s, p in zip(size, stride, padding, strict=True))
-    return rows[:, None] * width + columns
+    axes = zip(size, geometry.stride, geometry.padding, geometry.dilation, strict=True)
+    rows, columns = (
+        xp.maximum(-((s * xp.arange(n) - p) // d), 0) for n, s, p, d in axes
+    )  # p - s o, over d, rounded up
+    return rows[:, None] * geometry.kernel[1] + columns
 
 
 def _one_over_area(shape: tuple[int, ...], geometry: PoolGeometry, size: Pair) -> list[list[float]]:
     """1 / (pixels of each window, padding included, that lie within the padded image): (OH, OW)."""
-    kernel, stride, padding, _ = geometry
+    kernel, stride, padding, _, dilation, _ = geometry
 
     def spans(axis: int) -> list[int]:
-        n, k, s, p = shape[2 + axis], kernel[axis], stride[axis], padding[axis]
-        return [min(o * s - p + k, n + p) - (o * s - p) for o in range(size[axis])]
+        n, k, s, p, d = shape[2 + axis], kernel[axis], stride[axis], padding[axis], dilation[axis]
+        return [min(k, -(-(n + 2 * p - o * s) // d)) for o in range(size[axis])]
 
     return [[1 / (height * width) for width in spans(1)] for height in spans(0)]
 

@@ -27,12 +27,30 @@ def _conv_transpose2d(x, w, b, **options):
     return F.conv_transpose2d(x, w, b, **options)
 
 
-def _max_pool2d(x, **options):
+def _max_pool2d(x, overhang=0, **options):
+    rows, columns = overhang if isinstance(overhang, tuple) else (overhang, overhang)
+    x = F.pad(x, (0, columns, 0, rows), value=-torch.inf)
+    if options.get("padding") == options.get("dilation") == 3:  # PyTorch pads by at most half a kernel, undilated
+        x = F.pad(x, (3, 3, 3, 3), value=-torch.inf)
+        options = {**options, "padding": 0}
     return F.max_pool2d(x, **options)
 
 
-def _avg_pool2d(x, **options):
-    return F.avg_pool2d(x, **options)
+def _avg_pool2d(x, dilation=1, overhang=0, **options):
+    if dilation == 1 and overhang == 0:
+        return F.avg_pool2d(x, **options)
+    # PyTorch has no such average: the sum over the windows is a convolution, and so is the count of what is inside.
+    pads, outs, kernel = (
+        (a, a) if isinstance(a, int) else a for a in (options.get("padding", 0), overhang, options["kernel_size"])
+    )
+    if options.get("ceil_mode"):
+        outs = tuple(s - 1 for s in options["stride"])
+    zeros, inside = (F.pad(a, (pads[1], pads[1], pads[0], pads[0])) for a in (x, x))
+    inside = F.pad(torch.ones_like(inside), (0, outs[1], 0, outs[0]))
+    zeros = F.pad(zeros, (0, outs[1], 0, outs[0]))
+    ones = torch.ones(x.shape[1], 1, *kernel, dtype=x.dtype)
+    both = (F.conv2d(a, ones, stride=options["stride"], dilation=dilation, groups=x.shape[1]) for a in (zeros, inside))
+    return next(both) / next(both)
 
 
 def _relu(x):

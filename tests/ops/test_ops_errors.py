@@ -64,6 +64,21 @@ ERRORS = {
     "max_pool2d: integers": (lambda: ops.max_pool2d(X.astype(int), 2), ShapeError, ["floating", "int64"]),
     "max_pool2d: too small": (lambda: ops.max_pool2d(X, 9), ShapeError, ["(9, 9)", "(5, 7)", "enlarge"]),
     "max_pool2d: padding": (lambda: ops.max_pool2d(X, 2, padding=2), ShapeError, ["padding (2, 2)", "kernel (2, 2)"]),
+    "max_pool2d: overhang": (
+        lambda: ops.max_pool2d(X, 3, stride=1, padding=1, overhang=2),
+        ShapeError,
+        ["padding (1, 1)", "overhang (2, 2)", "smaller than the kernel (3, 3)"],
+    ),
+    "max_pool2d: ceil_mode and overhang": (
+        lambda: ops.max_pool2d(X, 2, ceil_mode=True, overhang=1),
+        ShapeError,
+        ["ceil_mode", "overhang", "one of them"],
+    ),
+    "max_pool2d: windows that step over the image": (
+        lambda: ops.max_pool2d(X[:, :, :1, :4], 2, stride=1, padding=1, dilation=2),
+        ShapeError,
+        ["dilation (2, 2)", "step over an image of (1, 4)", "multiple of the dilation"],
+    ),
     "max_pool2d_backward: dy": (
         lambda: ops.max_pool2d_backward(X, ops.max_pool2d(X, 2)[1]),
         ShapeError,

@@ -67,14 +67,15 @@ def test_pooling_is_its_definition(op, rng):
     for case in small(op):
         (x,) = case.arrays(rng).values()
         y, _ = case.function(np)(x)
-        kernel, stride, padding = pairs(
-            case.options, ("kernel_size", 1), ("stride", case.options["kernel_size"]), ("padding", 0)
+        kernel, stride, padding, dilation = pairs(
+            case.options, ("kernel_size", 1), ("stride", case.options["kernel_size"]), ("padding", 0), ("dilation", 1)
         )
         outside = -np.inf if op == "max_pool2d" else 0
         padded = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in padding)), constant_values=outside)
         for p, q in itertools.product(*map(range, y.shape[2:])):
             u, v = stride[0] * p, stride[1] * q
-            seen = padded[:, :, u : u + kernel[0], v : v + kernel[1]]  # numpy clips what sticks out
+            reach = u + dilation[0] * kernel[0], v + dilation[1] * kernel[1]
+            seen = padded[:, :, u : reach[0] : dilation[0], v : reach[1] : dilation[1]]  # numpy clips what sticks out
             expected = seen.max(axis=(2, 3)) if op == "max_pool2d" else seen.mean(axis=(2, 3))
             np.testing.assert_allclose(y[:, :, p, q], expected, rtol=0, atol=1e-14, err_msg=str(case))
 

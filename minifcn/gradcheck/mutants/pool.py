@@ -7,13 +7,13 @@ from minifcn.backend import Array, xp_of
 from minifcn.gradcheck.mutants.mutant import Mutant, of
 from minifcn.ops.norm import NormCache
 from minifcn.ops.pool import AvgPoolCache, MaxPoolCache
-from minifcn.window import offsets, taps
+from minifcn.window import conv_size, offsets, taps
 
 
 def _axes(shape: tuple[int, ...], cache: MaxPoolCache | AvgPoolCache, size: tuple[int, ...]) -> tuple[list, list]:
-    kernel, stride, padding, _ = cache.geometry
-    vertical = taps(shape[2], kernel[0], stride[0], padding[0], 1, 0, size[2])
-    return vertical, taps(shape[3], kernel[1], stride[1], padding[1], 1, 0, size[3])
+    kernel, stride, padding, _, dilation, _ = cache.geometry
+    vertical = taps(shape[2], kernel[0], stride[0], padding[0], dilation[0], 0, size[2])
+    return vertical, taps(shape[3], kernel[1], stride[1], padding[1], dilation[1], 0, size[3])
 
 
 def overlap_overwritten(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
@@ -35,10 +35,10 @@ def shared_by_the_window(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
 
 def border_windows_dropped(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
     """The last windows of ceil mode, which stick out of the picture, pass no gradient back."""
-    kernel, stride, padding, _ = cache.geometry
+    kernel, stride, padding, _, dilation, _ = cache.geometry
     inside = dy.copy()
     for axis in (0, 1):
-        whole = (cache.shape[2 + axis] + 2 * padding[axis] - kernel[axis]) // stride[axis] + 1
+        whole = conv_size(cache.shape[2 + axis], kernel[axis], stride[axis], padding[axis], dilation[axis])
         inside[(slice(None),) * (2 + axis) + (slice(max(whole, 0), None),)] = 0
     return ops.max_pool2d_backward(inside, cache)
 
@@ -56,6 +56,17 @@ def stride_taken_for_kernel(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
     dx = xp_of(dy).zeros(cache.shape, dy.dtype)
     vertical, horizontal = _axes(cache.shape, shifted, dy.shape)
     for t, i, j in offsets(geometry.kernel):
+        v, h = vertical[i], horizontal[j]
+        dx[:, :, v.into, h.into] += dy[:, :, v.out, h.out] * (cache.winner[:, :, v.out, h.out] == t)
+    return (dx,)
+
+
+def dilation_forgotten(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
+    """The winner put back as if a window's pixels were neighbours."""
+    dx = xp_of(dy).zeros(cache.shape, dy.dtype)
+    near = cache._replace(geometry=cache.geometry._replace(dilation=(1, 1)))
+    vertical, horizontal = _axes(cache.shape, near, dy.shape)
+    for t, i, j in offsets(cache.geometry.kernel):
         v, h = vertical[i], horizontal[j]
         dx[:, :, v.into, h.into] += dy[:, :, v.out, h.out] * (cache.winner[:, :, v.out, h.out] == t)
     return (dx,)
@@ -113,6 +124,7 @@ MUTANTS: tuple[Mutant, ...] = (
         border_windows_dropped,
         padding_not_taken_off,
         stride_taken_for_kernel,
+        dilation_forgotten,
     )
     + of("avg_pool2d", clipped_windows_divided_by_the_whole_area, area_forgotten)
     + of("local_response_norm", alpha_not_divided_by_n, cross_term_dropped, own_channel_only, exponent_off_by_one)
