@@ -62,6 +62,13 @@ class TrainConfig:
     input_padding: int | str = _setting(
         "preset", "pixels around the picture: 100 as in the paper, 'same', or the 'preset''s own", group="net"
     )
+    upsampling: str = _setting(
+        "fixed", "of the scores: fixed (bilinear), learned from there, or a nonlinear stack (models/upsampling.py)",
+        group="net", choices=models.UPSAMPLINGS,
+    )  # fmt: skip
+    output_stride: int = _setting(
+        0, "16 or 8: the last pools do not subsample, later filters are rarefied; 0: as published", group="net", least=0
+    )
     init: str = _setting("", "weight file of any format to start from; empty: random trunk", group="net")
     mean: str = _setting(
         "", "of blue, green and red, taken off the pictures; empty: as --init's file says, or ImageNet's", group="net"

@@ -19,7 +19,7 @@ its parameters, its arithmetic and its memory; then the totals, and answers to w
 or 31? why pad by 100? does it fit my memory? is the upsampling learned? what are 0.01 and 0.0001?).
 
 Columns
-  window      kernel, stride s, padding p, groups g; of a crop its derived offset
+  window      kernel, stride s, padding p, dilation d, groups g; of a crop its derived offset
   output      channels x height x width
   stride      how many pixels of the picture lie between what two neighbours look at
   offset      where in the picture the first output looks (centre of its window; negative: in the padding)
@@ -32,6 +32,7 @@ EXAMPLES = """\
 examples
   minifcn explain fcn8s --size 500x375
   minifcn explain fcn32s --size 500x375 --input-padding same     compare the totals
+  minifcn explain fcn32s --size 500x375 --output-stride 8         pools that do not subsample: what it costs
   minifcn explain fcn8s --preset tiny --size 96x96 --svg fcn8s.svg
   minifcn explain fcn32s-late --classes 40 --size 560x425        two trunks, for colours and HHA
   minifcn explain fcn8s --classes sem=33,geo=3 --size 256        two tasks on one trunk
@@ -44,9 +45,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print what the net is and costs; draw it if asked to."""
     arguments = _parser().parse_args(argv)
     width, height = parse_size(arguments.size)
-    net = models.build(arguments.net, arguments.classes, arguments.preset, arguments.input_padding)
+    net = models.build(
+        arguments.net,
+        arguments.classes,
+        arguments.preset,
+        arguments.input_padding,
+        upsampling=arguments.upsampling,
+        output_stride=arguments.output_stride,
+    )
     shape = (1, 3, height, width)
     at = f", input padding {net.spec['input_padding']}" if "input_padding" in net.spec else ""
+    at += f", {net.spec['upsampling']} upsampling" if "upsampling" in net.spec else ""
+    at += f", output stride {net.spec['output_stride']}" if "output_stride" in net.spec else ""
     kind = " (a reconstruction: the paper's was never released)" if arguments.net in models.RECONSTRUCTIONS else ""
     tasks = models.tasks_of(net)
     told = " and ".join(f"{count} {task} classes".replace("  ", " ") for task, count in tasks.items())
@@ -86,6 +96,15 @@ def _parser() -> Parser:
         type=padding,
         metavar="N",
         help="pixels around the picture, or 'same' (default: the preset's)",
+    )
+    parser.add_argument(
+        "--upsampling", choices=models.UPSAMPLINGS, default="fixed", help="of an FCN's scores (default: fixed)"
+    )
+    parser.add_argument(
+        "--output-stride",
+        type=int,
+        choices=models.OUTPUT_STRIDES,
+        help="16 or 8: the last pools of an FCN do not subsample",
     )
     parser.add_argument("--classes", type=classes, default=21, metavar="N", help=CLASSES + " (default: 21)")
     parser.add_argument("--svg", metavar="FILE", help="also draw the net's graph as an SVG picture")

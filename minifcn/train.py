@@ -213,7 +213,9 @@ def build(config: TrainConfig, num_classes: int, initialise: bool, stage: Stage 
 def design(config: TrainConfig, stage: Stage, num_classes: int, rng: np.random.Generator | None = None) -> Net:
     """The net of a stage; without rng its weights take no memory, to plan with."""
     padding = None if config.input_padding == "preset" else config.input_padding
-    net = models.build(stage.net, num_classes, config.preset, padding, rng)
+    net = models.build(
+        stage.net, num_classes, config.preset, padding, rng, config.upsampling, config.output_stride or None
+    )
     rates.set_rates(net, config.trunk_lr, config.freeze)
     return net
 

@@ -31,7 +31,7 @@ def test_every_layer_passes(name, xp):
         assert report.passed, str(report)
 
 
-@pytest.mark.parametrize("name", ["every-layer", "fcn8s", "fcn-alexnet"])
+@pytest.mark.parametrize("name", ["every-layer", "fcn8s", "fcn8s-nonlinear", "fcn16s-dense", "fcn-alexnet"])
 def test_whole_nets_pass_from_end_to_end(name):
     for report in subjects.SUBJECTS[name](np, 1):
         assert report.passed, str(report)

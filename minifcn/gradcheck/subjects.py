@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ LAYERS: dict[str, tuple[Callable[[], Layer], tuple[cases.Shape, ...], bool]] = {
         True,
     ),
     "MaxPool2d": (lambda: layers.MaxPool2d(3, stride=2, ceil_mode=True), ((2, 3, 6, 8),), True),
+    "MaxPool2d-rarefied": (lambda: layers.MaxPool2d(3, 1, 1, dilation=2, overhang=1), ((2, 3, 6, 8),), True),
     "AvgPool2d": (lambda: layers.AvgPool2d(3, stride=2, padding=1, ceil_mode=True), ((2, 3, 6, 8),), True),
     "LocalResponseNorm": (lambda: layers.LocalResponseNorm(alpha=0.5), ((2, 7, 3, 4),), False),
     "ReLU": (layers.ReLU, ((2, 3, 4, 5),), True),
@@ -77,6 +79,10 @@ def _net(build: Callable[[], Net], name: str, size: tuple[int, int], spread: flo
         rng = np.random.default_rng(seed)
         net = build()
         filled(net.params, rng)
+        for layer in net.layers.values():
+            if isinstance(layer, layers.ConvTranspose2d) and layer.params["weight"].learns:
+                # An output sees one in stride^2 of its kernel's weights.
+                layer.params["weight"].data = layer.params["weight"].data * layer.geometry.stride[0]
         net.to(xp)
         xs = [
             xp.asarray(rng.normal(scale=spread if channels > 1 else 1, size=(2, channels, height, width)))
@@ -94,9 +100,9 @@ def _net(build: Callable[[], Net], name: str, size: tuple[int, int], spread: flo
     return run
 
 
-def _fcn(name: str, num_classes: int | dict[str, int] = 5, subject: str = "") -> Subject:
+def _fcn(name: str, num_classes: int | dict[str, int] = 5, subject: str = "", **options: Any) -> Subject:
     def build() -> Net:
-        net = models.build(name, num_classes, preset="tiny", rng=np.random.default_rng(0))
+        net = models.build(name, num_classes, preset="tiny", rng=np.random.default_rng(0), **options)
         for layer in net.layers.values():
             if isinstance(layer, layers.Dropout):
                 layer.p = 0.5  # the preset has none, the published net has
@@ -114,6 +120,8 @@ NETS: dict[str, Subject] = {
     "every-layer": _net(every_layer, "every-layer", (5, 7)),
     "fcn8s": _fcn("fcn8s"),
     "fcn8s-atonce": _fcn("fcn8s-atonce"),
+    "fcn8s-nonlinear": _fcn("fcn8s", subject="fcn8s-nonlinear", upsampling="nonlinear"),
+    "fcn16s-dense": _fcn("fcn16s", subject="fcn16s-dense", upsampling="learned", output_stride=8),
     "fcn-alexnet": _fcn("fcn-alexnet"),
     "fcn-googlenet-8s": _fcn("fcn-googlenet-8s"),
     "fcn8s-rgbd": _fcn("fcn8s-rgbd"),

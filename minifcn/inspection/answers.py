@@ -52,7 +52,8 @@ def _padding(net: Net, shape: Shape) -> Answer:
     offset = last.offset[0]  # type: ignore[index]
     lines = []
     if isinstance(fc6, Conv2d):
-        (height, width), kernel = net.shapes(*net.input_shapes(shape))["pool5"][2:], fc6.geometry.kernel[0]
+        height, width = net.shapes(*net.input_shapes(shape))["pool5"][2:]
+        kernel = fc6.geometry.dilation[0] * (fc6.geometry.kernel[0] - 1) + 1
         lines.append(
             f"fc6 looks at pool5, {width}x{height} here, through a window of {kernel}x{kernel}, so {kernel - 1} of its "
             "columns and rows are lost."

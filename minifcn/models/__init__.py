@@ -15,6 +15,8 @@ from minifcn.models.fcn import HEADS, fcn
 from minifcn.models.googlenet import GOOGLENET
 from minifcn.models.modalities import COLOUR, FIRST, MODALITIES, entrances, stacked
 from minifcn.models.presets import InceptionPreset, Preset
+from minifcn.models.rarefaction import rarefied, rarefy, shift_and_stitch
+from minifcn.models.upsampling import KINDS
 from minifcn.models.vgg import VGG16
 from minifcn.net import Handle, Net
 
@@ -27,13 +29,18 @@ RECONSTRUCTIONS = tuple(
     name for name, head in HEADS.items() if head.family == "googlenet" or (head.sees != COLOUR and head.stride < 32)
 )
 NAMES = (*FCNS, *CLASSIFIERS)
+#: The strides that an FCN's trunk may end at; all end at the last unless told otherwise.
+OUTPUT_STRIDES = (8, 16, 32)
+UPSAMPLINGS = KINDS
 
 __all__ = [
     "CLASSIFIERS",
     "FAMILIES",
     "FCNS",
     "NAMES",
+    "OUTPUT_STRIDES",
     "RECONSTRUCTIONS",
+    "UPSAMPLINGS",
     "Family",
     "InceptionPreset",
     "Preset",
@@ -42,6 +49,8 @@ __all__ = [
     "family",
     "modalities_of",
     "presets_of",
+    "rarefied",
+    "shift_and_stitch",
     "tasks_of",
     "with_stride",
 ]
@@ -93,6 +102,8 @@ def build(
     preset: str | None = None,
     input_padding: int | str | None = None,
     rng: np.random.Generator | None = None,
+    upsampling: str = "fixed",
+    output_stride: int | None = None,
 ) -> Net:
     """A net by name, one of `FCNS` ("fcn8s", "fcn-alexnet", ...) or of `CLASSIFIERS` ("vgg16", ...).
 
@@ -102,6 +113,9 @@ def build(
     have 100, and any from 81 (AlexNet 82) on works for pictures that are large enough.
     rng: draws He's initial values and, later, the dropout masks. Without it the trunk is zero and nothing drops: a net
     to load weights into, or to plan with, that takes no memory. Scores start at zero, upsampling is bilinear.
+    upsampling: of an FCN's scores, one of `UPSAMPLINGS`, which models/upsampling.py explains; all start as bilinear.
+    output_stride: 16 or 8 for a trunk whose last pools no longer subsample, and whose later filters are rarefied to
+    match (sections 3.2 and 4.3); None or 32 is the published net's. Learned weights have the same shapes in all.
 
     An FCN takes "data" (N, 3, H, W), BGR 0..255 less the mean, and gives "score" (N, num_classes, H, W); one that sees
     more takes "color" and "depth" or "hha", see `modalities_of`; one with several tasks gives "score_sem" and so on.
@@ -116,6 +130,18 @@ def build(
         raise ShapeError(f"unknown preset {preset!r} of {name}{did_you_mean(preset, trunks.presets)}; it has {known}")
     counts = _counts(name, num_classes)
     widths = trunks.presets[preset]
+    if upsampling not in UPSAMPLINGS:
+        known = ", ".join(UPSAMPLINGS)
+        raise ShapeError(
+            f"{name}: unknown upsampling {upsampling!r}{did_you_mean(str(upsampling), UPSAMPLINGS)}; there are {known}"
+        )
+    if output_stride is not None and output_stride not in OUTPUT_STRIDES:
+        raise ShapeError(f"{name}: expected an output_stride of 8, 16 or 32, got {output_stride!r}")
+    if name in FAMILIES and (upsampling != "fixed" or output_stride is not None):
+        raise ShapeError(
+            f"{name}: a classifier has neither upsampling nor an output_stride; models.rarefied(net, stride) makes "
+            "its output denser"
+        )
     net = Net()
     net.spec = {"name": name, "num_classes": counts, "preset": preset}
     if isinstance(counts, int) and name in FAMILIES:
@@ -129,10 +155,22 @@ def build(
             f"{name}: input_padding must be 'same' or an integer of at least {least}, got {padding!r}: with less, the "
             "scores begin inside the picture, and no crop can align them"
         )
+    # Only what departs from the published net is told, so that files written before say the same.
+    if upsampling != "fixed":
+        net.spec["upsampling"] = upsampling
+    if output_stride not in (None, 32):
+        net.spec["output_stride"] = output_stride
     head = HEADS[name]
 
     def trunk(rename: Callable[[str], str], x: Handle, channels: int) -> Trunk:
-        return trunks.trunk(Renaming(net, rename), x, widths, padding, rng, channels)
+        if output_stride in (None, 32):
+            return trunks.trunk(Renaming(net, rename), x, widths, padding, rng, channels)
+        sparse = Net()
+        entrance = sparse.input("data", channels)
+        found = trunks.trunk(Renaming(sparse, rename), entrance, widths, padding, rng, channels)
+        blobs = rarefy(sparse, net, output_stride, after=x, in_front=True)
+        top, *skips = (tap._replace(blob=blobs[tap.blob.node]) for tap in (found.top, *found.skips))
+        return Trunk(top, tuple(skips))
 
     inputs = entrances(net, head.sees, widths.input_scale)
     blobs = [blob for _, blob in inputs]
@@ -144,7 +182,7 @@ def build(
     else:
         first = FIRST.get(head.sees, {})
         built = {"": trunk(lambda layer: first.get(layer, layer), *stacked(net, blobs, head.sees))}
-    fcn(net, head, built, inputs[0][0], counts)
+    fcn(net, head, built, inputs[0][0], counts, upsampling)
     return net
 
 

@@ -1,8 +1,8 @@
 """FCN's heads: the paper's section 4.2, layer by layer as the released nets (voc-fcn*/net.py).
 
-A 1x1 convolution scores every cell of the trunk's last map; transposed convolutions, fixed to bilinear interpolation,
-bring the scores back to the picture's size; finer maps add their own scores on the way. Nothing here is a literal
-offset or kernel: both come out of where the blobs lie, in `minifcn.coords`.
+A 1x1 convolution scores every cell of the trunk's last map; transposed convolutions (`upsampling`) bring the scores
+back to the picture's size; finer maps add their own scores on the way. Nothing here is a literal offset or kernel:
+both come out of where the blobs lie, in `minifcn.coords`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from minifcn import coords, init
-from minifcn.layers import Add, Conv2d, ConvTranspose2d, Crop, Scale
+from minifcn.layers import Add, Conv2d, Crop, Scale
 from minifcn.models.blocks import Tap, Trunk, learned
 from minifcn.models.modalities import COLOUR
+from minifcn.models.upsampling import upsample
 from minifcn.net import Handle, Net
 
 
@@ -53,11 +53,19 @@ HEADS = {
 AT_ONCE = {16: 0.01, 8: 0.0001}
 
 
-def fcn(net: Net, head: Head, trunks: Mapping[str, Trunk], data: Handle, num_classes: int | Mapping[str, int]) -> None:
+def fcn(
+    net: Net,
+    head: Head,
+    trunks: Mapping[str, Trunk],
+    data: Handle,
+    num_classes: int | Mapping[str, int],
+    upsampling: str = "fixed",
+) -> None:
     """Build `head` on trunks that are fed by `data` and what lies beside it.
 
     trunks: by what their layers' names end in, "" for a single one. num_classes: of the scores "score", which have the
     height and width of `data`; or of each of several tasks, whose scores are "score_TASK" (siftflow-fcn*/net.py).
+    upsampling: one of `upsampling.KINDS`.
     """
     levels = [Level({end: trunk.top for end, trunk in trunks.items()})]
     for stride, *skips in zip((16, 8), *(trunk.skips for trunk in trunks.values()), strict=False):
@@ -68,7 +76,7 @@ def fcn(net: Net, head: Head, trunks: Mapping[str, Trunk], data: Handle, num_cla
         levels.append(Level(dict(zip(trunks, skips, strict=True))))
     tasks = num_classes if isinstance(num_classes, Mapping) else {"": num_classes}
     for task, count in tasks.items():
-        _task(net, head, levels, data, count, f"_{task}" if task else "")
+        _task(net, head, levels, data, count, f"_{task}" if task else "", upsampling)
 
 
 class Level(NamedTuple):
@@ -85,16 +93,20 @@ class Level(NamedTuple):
         return next(iter(self.taps.values())).blob
 
 
-def _task(net: Net, head: Head, levels: Sequence[Level], data: Handle, num_classes: int, task: str) -> None:
+def _task(
+    net: Net, head: Head, levels: Sequence[Level], data: Handle, num_classes: int, task: str, upsampling: str
+) -> None:
     """The scores of one task, coarsest first; its layers' names end in `task`."""
     top, *skips = levels
     h, upscore = score(net, top, num_classes, task), "upscore2"
     for skip in skips:
-        h = upsample(net, upscore + task, h, skip.blob, num_classes)
+        h = upsample(net, upscore + task, h, skip.blob, num_classes, upsampling)
         h = fuse(net, skip.name + task, h, score(net, skip, num_classes, task))
         upscore = f"upscore_{skip.name}"
     last = "upscore" if head.stride == 32 else f"upscore{head.stride}"
-    net.add(f"score{task}", Crop(like=data), upsample(net, last + task, h, data, num_classes))
+    if upsampling == "learned" and head.stride < 32:
+        upsampling = "fixed"  # section 4.3: those in between learn, the last does not
+    net.add(f"score{task}", Crop(like=data), upsample(net, last + task, h, data, num_classes, upsampling))
 
 
 def _scaled(net: Net, skip: Tap, factor: float) -> Handle:
@@ -114,15 +126,6 @@ def score(net: Net, level: Level, num_classes: int, task: str = "") -> Handle:
         return scores[0]
     name = "score_fused" if level.name == "fr" else f"score_{level.name}_fused"
     return net.add(name + task, Add([1 / len(scores)] * len(scores)), *scores)
-
-
-def upsample(net: Net, name: str, x: Handle, like: Handle, num_classes: int) -> Handle:
-    """A transposed convolution to the stride of `like`, fixed to bilinear interpolation, each class alone."""
-    factor, kernel = coords.upsampling(net.coords(x.name), net.coords(like.name), name)
-    layer = ConvTranspose2d(num_classes, num_classes, kernel, stride=factor, groups=num_classes)
-    layer.params["weight"].data = init.bilinear_depthwise(num_classes, kernel)
-    layer.params["weight"].lr_mult = 0.0
-    return net.add(name, layer, x)
 
 
 def fuse(net: Net, name: str, upscore: Handle, skip: Handle) -> Handle:

@@ -3,7 +3,8 @@
 Its metadata is one JSON object with the keys
 
     format     "minifcn"          version  1
-    net        arguments of `models.build`: name, num_classes, preset, input_padding
+    net        arguments of `models.build`: name, num_classes, preset, input_padding; if not as published also
+               upsampling, output_stride
     classes    names of the classes           palette  their colours [[r, g, b], ...]
     channels   order of the input's channels, "BGR"
     mean       what is subtracted from them   scale    what they are multiplied with after that
