@@ -33,7 +33,7 @@ def rarefied(net: Net, stride: int = 1) -> Net:
     >>> from minifcn import models
     >>> net = models.build("alexnet", 4, "tiny")
     >>> net.shapes((1, 3, 240, 260))["fc8"], rarefied(net).shapes((1, 3, 240, 260))["fc8"]
-    ((1, 4, 1, 2), (1, 4, 32, 52))
+    ((1, 4, 2, 2), (1, 4, 42, 62))
     """
     _only_output(net)
     dense = Net()
