@@ -188,7 +188,7 @@ def _stage_of(saved: checkpoint.Checkpoint, stages: list[Stage]) -> Stage:
     for stage in stages:
         if saved.state.get("stage") in (stage.net, None):  # None: of a minifcn that had no stages
             return stage
-    raise CheckpointError(f"the checkpoint was made in a stage {saved.state['stage']!r}, which the run has not")
+    raise CheckpointError(f"{saved.path}: was made in a stage {saved.state['stage']!r}, which the run has not")
 
 
 def _echo(config: TrainConfig, stages: list[Stage]) -> None:

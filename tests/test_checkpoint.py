@@ -111,6 +111,7 @@ def test_a_checkpoint_of_another_net_is_refused(path):
         ({"state": {**STATE, "step": "x"}}, "its step is 'x', expected a whole number"),
         ({"state": {**STATE, "step": -5}}, "its step is -5"),
         ({"state": {**STATE, "step": True}}, "its step is True"),
+        ({"state": {**STATE, "stage": 1}}, "its stage is 1, expected nothing, or the name"),
         ({"state": {**STATE, "seconds": None}}, "its seconds is None"),
         ({"state": {"step": 1, "seconds": 0}}, "its evaluated is None"),
         ({"state": {**STATE, "config": "lr"}}, "its config is 'lr'"),

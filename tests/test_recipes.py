@@ -60,6 +60,34 @@ def test_converted_rates_take_the_same_steps(rng):
     assert recipes.mean_to_sum(lr, decay, pixels) == pytest.approx((1e-3, 0.2))
 
 
+def test_heavy_learning_moves_the_weights_as_far_and_forgets_as_fast():
+    k, lr, momentum = 20, 0.1, 0.9
+    many = recipes.heavy(lr, momentum, k, 3)
+    assert (many["batch_size"], many["iter_size"], many["iterations"]) == (1, 1, 60)
+    batches, singles = Param(np.zeros(1)), Param(np.zeros(1))
+    one = MomentumSGD({"w": batches}, lr, momentum)
+    other = MomentumSGD({"w": singles}, many["lr"], many["momentum"])
+    for step in range(60 * k):
+        gradient = np.array([1.0 if step < k else 0.0])  # twenty pictures that pull, then none
+        if step % k == 0:
+            batches.grad = gradient
+            one.step()
+        singles.grad = gradient
+        other.step()
+        if step % k == k - 1:
+            left = one.velocity["w"] / lr, other.velocity["w"] / (many["lr"] * (1 - momentum) / (1 - many["momentum"]))
+            np.testing.assert_allclose(left[1], left[0], rtol=1e-9)
+    np.testing.assert_allclose(singles.data, batches.data, rtol=1e-2)  # -1, but for what is still to come
+
+
+def test_the_heavy_recipe_is_tiny_s_on_the_same_pictures():
+    tiny, heavy = recipes.settings("tiny"), recipes.settings("tiny-heavy")
+    found = recipes.heavy(tiny["lr"], tiny["momentum"], tiny["batch_size"] * tiny["iter_size"], tiny["iterations"])
+    assert {key: heavy[key] for key in found} == pytest.approx(found, rel=1e-3)
+    same = tiny.keys() - found.keys() - {"eval_every"}
+    assert {key: heavy[key] for key in same} == {key: tiny[key] for key in same}
+
+
 def test_class_weights_are_roots_of_inverse_shares():
     np.testing.assert_allclose(recipes.class_weights(np.array([5, 5])), [1, 1])
     # shares 0.9, 0.1, 0 of three classes: (1/3 / share) ** 0.5

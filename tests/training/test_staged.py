@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+import shutil
 import signal
 
 import numpy as np
@@ -20,6 +21,7 @@ from minifcn.train import main
 from minifcn.training import session
 from minifcn.training.session import Session
 from minifcn.training.stages import Stage, stages_of
+from minifcn.weights import tensors
 
 #: Dropout, augmentation, and steps, checkpoints and evaluations that fall on the ends of stages, and within them.
 FLAGS = [
@@ -171,6 +173,16 @@ def test_the_last_stage_can_be_made_longer_but_not_the_past(undrawn, tmp_path, c
     assert (short / "weights.safetensors").read_bytes() == (long / "weights.safetensors").read_bytes()
     assert main(["--resume", str(short), "--stages", "32s,8s"]) == 2
     assert "stages was '32s,16s' and is now '32s,8s'" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_a_stage_that_is_not_in_the_run(undrawn, whole, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    arrays, about = tensors.read(run / "checkpoint.safetensors")
+    about["state"]["stage"] = "fcn4s"
+    tensors.write(run / "checkpoint.safetensors", arrays, about)
+    assert main(["--resume", str(run)]) == 2
+    assert "checkpoint.safetensors: was made in a stage 'fcn4s', which the run has not" in capsys.readouterr().err
 
 
 def trained(name: str) -> models.Net:
