@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minifcn import models, weights
-from minifcn.command import Parser, padding, positive, reports_errors
+from minifcn.command import CLASSES, Parser, classes, padding, reports_errors
 from minifcn.errors import ConfigError
 from minifcn.files import sha256
 from minifcn.weights import known, opening, table
@@ -88,7 +88,7 @@ def _parser() -> Parser:
     parser.add_argument("--table", action="store_true", help="try every kind of file on a small net, and list them")
     parser.add_argument("--to", metavar="NET", choices=models.NAMES, help="the net to make (default: what SRC is of)")
     parser.add_argument("--preset", metavar="NAME", help="its widths (default: those of SRC)")
-    parser.add_argument("--classes", type=positive, metavar="N", help="number of classes (default: SRC's, or 21)")
+    parser.add_argument("--classes", type=classes, metavar="N", help=f"{CLASSES} (default: SRC's, or 21)")
     parser.add_argument("--expand-score", action="store_true", help="scores of fewer classes become the first of N")
     parser.add_argument("--input-padding", type=padding, metavar="N", help="100, 'same', ... (default: the preset's)")
     parser.add_argument("--source", choices=ORIGINS, help="whose training a VGG16 by torchvision's names is")

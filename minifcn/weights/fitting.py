@@ -49,10 +49,13 @@ def expanded(array: np.ndarray, initial: np.ndarray) -> np.ndarray | None:
 
 
 def with_depth(weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """A first layer (out, 3, kh, kw) for pictures with a fourth channel: its filter is the mean of the colours' three.
+    """A first layer's weight for a net with `shape`: the same, or of one that sees three channels for one of four.
 
-    So the reference's RGB-D nets begin (nyud-fcn32s-color-d). None if the shapes are not these.
+    The filter of the fourth channel is the mean of the others. So the reference's RGB-D nets begin
+    (nyud-fcn32s-color-d). None if the shapes are not these.
     """
-    if weight.ndim != 4 or len(shape) != 4 or weight.shape[1] != 3 or shape != (len(weight), 4, *weight.shape[2:]):
+    if weight.shape == shape:
+        return weight
+    if shape != (len(weight), 4, *weight.shape[2:]) or weight.shape[1] != 3:
         return None
     return np.concatenate([weight, weight.mean(axis=1, keepdims=True)], axis=1)

@@ -31,10 +31,10 @@ class Input(NamedTuple):
         """The mean in minifcn's order, which is BGR."""
         return [round(value, 8) for value in (self.mean[::-1] if self.channels == "RGB" else self.mean)]
 
-    def fold(self, weight: np.ndarray, factor: float = 1.0) -> np.ndarray:
-        """A first layer's weight (out, in, kh, kw) for BGR less the mean, in a net that multiplies it by `factor`."""
-        folded = weight / (np.asarray(self.divisor, np.float64)[:, None, None] * factor)
-        return (folded[:, ::-1] if self.channels == "RGB" else folded).astype(weight.dtype)
+    def fold(self, weight: np.ndarray) -> np.ndarray:
+        """A first layer's weight (out, in, kh, kw) for BGR less the mean, float64."""
+        folded = weight / np.asarray(self.divisor, np.float64)[:, None, None]
+        return folded[:, ::-1] if self.channels == "RGB" else folded
 
     def __str__(self) -> str:
         mean = ", ".join(f"{value:g}" for value in self.mean)

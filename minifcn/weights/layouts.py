@@ -7,7 +7,7 @@ OIHW, dense layers as matrices (out, in), upsampling as a full kernel.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +39,7 @@ class Layout(NamedTuple):
     extra: str = ""  # the package that reading it needs
     lacks: tuple[str, ...] = ()  # layers that are not to be used
     bytes_input: bool = False  # by torchvision's names, and yet not standardised
+    classes: int | Mapping[str, int] = 5
 
 
 def caffe(state: State) -> State:
@@ -153,6 +154,8 @@ LAYOUTS = (
     Layout("fcn8s-heavy-pascal", ".caffemodel", "fcn8s", inputs.FCN, CHW, caffe, writers.caffemodel),
     Layout("fcn8s-atonce-pascal", ".caffemodel", "fcn8s-atonce", inputs.FCN, CHW, caffe_at_once, writers.caffemodel),
     Layout("fcn-alexnet-pascal", ".caffemodel", "fcn-alexnet", inputs.FCN, CHW, caffe, writers.caffemodel),
+    Layout("siftflow-fcn8s-heavy", ".caffemodel", "fcn8s", inputs.SIFT_FLOW, CHW, caffe, writers.caffemodel,
+           classes={"sem": 4, "geo": 3}),
     Layout("CVPR's fcn-8s", ".caffemodel", "fcn8s", inputs.FCN, CHW, caffe_cvpr, writers.caffemodel),
     Layout("vgg16-397923af", ".pth", "vgg16", inputs.TORCHVISION, CHW, torchvision, writers.pth),
     Layout("the same", ".safetensors", "vgg16", inputs.TORCHVISION, CHW, torchvision, writers.safetensors),

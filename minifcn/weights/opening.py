@@ -19,7 +19,7 @@ from minifcn.weights.names import are_torchvision_s
 from minifcn.weights.native import INPUT
 from minifcn.weights.recognition import recognise
 from minifcn.weights.report import Report
-from minifcn.weights.source import Source, entrance_scale, of_net
+from minifcn.weights.source import Source, divisor_of, of_net
 from minifcn.weights.surgery import transplanted
 from minifcn.weights.translate import translate
 
@@ -83,8 +83,9 @@ def open_net(path: str | PathLike[str], spec: Mapping[str, Any] | None = None) -
         if net.spec.get(key) != value:
             raise WeightsError(f"{path}: its {key} is {net.spec.get(key)!r}, as the file says, not {value!r}")
     names = metadata.get("classes", [])
-    if names and len(names) != net.spec["num_classes"]:
-        raise WeightsError(f"{path}: its metadata names {len(names)} classes, its net has {net.spec['num_classes']}")
+    count = sum(models.tasks_of(net).values())
+    if names and len(names) != count:
+        raise WeightsError(f"{path}: its metadata names {len(names)} classes, its net has {count}")
     report = _put(net, path, arrays, metadata)
     return net, {**INPUT, **metadata, "net": net.spec, "assumed": assumed + report.assumed}
 
@@ -103,11 +104,10 @@ def open_source(source: str | PathLike[str] | Net, origin: str | None = None) ->
     about = {**INPUT, **metadata}
     if about["channels"] != "BGR":
         raise WeightsError(f"{source}: made for {about['channels']} pictures; expected BGR")
-    described, scale = metadata.get("net"), 1.0
-    if described:
-        scale = entrance_scale(_build(source, described, arrays))
+    described = metadata.get("net")
+    divisor = divisor_of(_build(source, described, arrays)) if described else (1.0,)
     title = described["name"] if described else "weights that do not say of which net they are"
-    pictures = Input("BGR", tuple(about["mean"]), (1 / (about["scale"] * scale),))
+    pictures = Input("BGR", tuple(about["mean"]), tuple(value / about["scale"] for value in divisor))
     return Source(str(source), title, arrays, pictures, told=told)
 
 
@@ -134,7 +134,9 @@ def _build(path: str | PathLike[str], spec: Any, arrays: Mapping[str, np.ndarray
     """The net that a file describes; a file of few numbers cannot make it take unbounded memory."""
     try:
         unknown = spec.keys() - SETTINGS
-        if unknown or not spec.get("num_classes", 0) <= sum(array.size for array in arrays.values()):
+        counts = spec.get("num_classes", 0)
+        count = sum(counts.values()) if isinstance(counts, Mapping) else counts
+        if unknown or not count <= sum(array.size for array in arrays.values()):
             raise WeightsError("unknown settings, or more classes than the file has numbers")
         return models.build(**spec)
     except (MinifcnError, TypeError, ValueError, AttributeError) as error:

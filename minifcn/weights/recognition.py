@@ -24,9 +24,7 @@ def recognise(source: Source, given: Mapping[str, Any]) -> tuple[dict[str, Any],
         spec["name"] = _name(source)
         assumed.append(f"net {spec['name']}, from the arrays' names")
     name = spec["name"]
-    top = "score_fr" if name in models.FCNS else models.build(name).outputs[0]
-    weight = source.arrays.get(f"{top}.weight")
-    classes = len(weight) if weight is not None and weight.ndim in (2, 4) else 0
+    classes = _classes(name, source)
     if "preset" not in spec:
         known = models.presets_of(name)
         fits = [preset for preset in known if _fits(models.build(name, preset=preset), source)]
@@ -39,7 +37,8 @@ def recognise(source: Source, given: Mapping[str, Any]) -> tuple[dict[str, Any],
         assumed.append(f"preset {fits[0]}, from the arrays' shapes")
     if "num_classes" not in spec:
         spec["num_classes"] = classes or 21
-        assumed.append(f"{classes} classes, from the arrays' shapes" if classes else "21 classes, as PASCAL VOC has")
+        count = ", ".join(f"{n} of {task}" for task, n in classes.items()) if isinstance(classes, dict) else classes
+        assumed.append(f"{count} classes, from the arrays' shapes" if classes else "21 classes, as PASCAL VOC has")
     if "input_padding" not in spec and name in models.FCNS and spec["preset"] in models.presets_of(name):
         padding = spec["input_padding"] = models.presets_of(name)[spec["preset"]].input_padding
         assumed.append(f"input padding {padding}, the preset's own")
@@ -48,9 +47,13 @@ def recognise(source: Source, given: Mapping[str, Any]) -> tuple[dict[str, Any],
 
 def _name(source: Source) -> str:
     """The largest net that the file has all of. Upsampling that is fixed can be made anew, so it need not be there."""
-    learned = {name: [k for k, p in models.build(name).params.items() if p.lr_mult] for name in models.NAMES}
+    narrow = {name: [*models.presets_of(name)][-1] for name in models.NAMES}  # whose layers have the same names
+    nets = {name: models.build(name, _classes(name, source) or 21, preset) for name, preset in narrow.items()}
+    learned = {name: [key for key, param in net.params.items() if param.lr_mult] for name, net in nets.items()}
     whole = {name: len(keys) for name, keys in learned.items() if source.arrays.keys() >= set(keys)}
     fits = [name for name, count in whole.items() if count == max(whole.values())]
+    # Of nets that differ in what they see alone, the one that sees colours.
+    fits = [name for name in fits if models.modalities_of(nets[name]) == ("color",)] or fits
     if source.constants:  # of a net that scales its pools, the scales are there
         fits = [name for name in fits if (name == "fcn8s-atonce") == ("scale_pool4.weight" in source.arrays)]
     if len(fits) != 1:
@@ -59,6 +62,20 @@ def _name(source: Source) -> str:
             f"name it (--net, in convert --to), one of {', '.join(models.NAMES)}"
         )
     return fits[0]
+
+
+def _classes(name: str, source: Source) -> int | dict[str, int]:
+    """The number of classes that the arrays have scores of, or that of each of several tasks; 0 if they have none."""
+    top = "score_fr" if name in models.FCNS else {"googlenet": "loss3/classifier"}.get(name, "fc8")
+    counts = {
+        key.removeprefix(top).removesuffix(".weight"): len(array)
+        for key, array in source.arrays.items()
+        if key.startswith(top) and key.endswith(".weight") and array.ndim in (2, 4) and len(array)
+    }
+    tasks = {end[1:]: count for end, count in counts.items() if end.startswith("_")}
+    if len(tasks) > 1 and name in models.FCNS:
+        return tasks
+    return next(iter(counts.values()), 0)
 
 
 def _fits(net: Net, source: Source) -> bool:

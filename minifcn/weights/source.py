@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minifcn.backend import to_numpy
-from minifcn.layers import Conv2d, Input, Scale
+from minifcn.layers import Concat, Conv2d, Input, Scale
 from minifcn.net import Net
 from minifcn.weights.inputs import FCN
 from minifcn.weights.inputs import Input as Pictures
@@ -34,26 +34,31 @@ class Source:
 
 def of_net(net: Net, mean: tuple[float, ...] = FCN.mean) -> Source:
     """A net's own weights, of pictures less `mean`."""
-    name = net.spec.get("name", "a net") if net.spec else "a net"
+    name = net.spec.get("name", "a net")
     arrays = {key: to_numpy(param.data) for key, param in net.params.items()}
-    return Source(name, name, arrays, Pictures("BGR", mean, (1 / entrance_scale(net),)))
+    return Source(name, name, arrays, Pictures("BGR", mean, divisor_of(net)))
 
 
-def entrances(net: Net) -> dict[str, float]:
-    """The convolutions that see the net's input -> what the net multiplies it by before."""
-    factors: dict[int, float] = {}
+def entrances(net: Net) -> dict[str, tuple[float, ...]]:
+    """The convolutions that see the net's input -> what the net multiplies each of their channels by before."""
+    factors: dict[int, tuple[float, ...]] = {}
     found = {}
     for k, node in enumerate(net.nodes):
-        if isinstance(node.layer, Input):
-            factors[k] = 1.0
-        elif isinstance(node.layer, Scale) and node.inputs[0] in factors:
-            factors[k] = factors[node.inputs[0]] * node.layer.factor
-        elif isinstance(node.layer, Conv2d) and node.inputs[0] in factors:
-            found[node.name] = factors[node.inputs[0]]
+        layer, read = node.layer, [factors.get(i) for i in node.inputs]
+        if isinstance(layer, Input):
+            factors[k] = (1.0,) * layer.channels
+        elif not read or None in read:
+            continue
+        elif isinstance(layer, Scale):
+            factors[k] = tuple(factor * layer.factor for factor in read[0] or ())
+        elif isinstance(layer, Concat):
+            factors[k] = tuple(factor for part in read for factor in part or ())
+        elif isinstance(layer, Conv2d):
+            found[node.name] = read[0] or ()
     return found
 
 
-def entrance_scale(net: Net) -> float:
-    """What the net multiplies its input by; 1 where there is no one factor."""
+def divisor_of(net: Net) -> tuple[float, ...]:
+    """What the net's first layers see their input divided by: as `Input.divisor`."""
     factors = set(entrances(net).values())
-    return factors.pop() if len(factors) == 1 else 1.0
+    return tuple(1 / factor for factor in factors.pop()) if len(factors) == 1 else (1.0,)

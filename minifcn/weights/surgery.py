@@ -45,8 +45,9 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
             initial = to_numpy(param.data)
             shaped = expanded(array, initial if name.startswith("upscore") else np.zeros_like(initial))
         if layer in first and array.ndim == 4:
-            folded = source.pictures.fold(array, first[layer])
-            shaped = folded if folded.shape == shape else with_depth(folded, shape)
+            shaped = with_depth(source.pictures.fold(array), shape)
+            if shaped is not None:  # for what the net itself multiplies its input by
+                shaped = shaped / np.asarray(first[layer])[:, None, None]
         if shaped is not None:
             values[name] = shaped
             (report.taken if shaped.shape == array.shape else report.reshaped).append(name)

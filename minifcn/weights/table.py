@@ -16,11 +16,11 @@ from minifcn.weights.inputs import Input
 from minifcn.weights.layouts import LAYOUTS, Layout, in_framework
 from minifcn.weights.opening import open_source
 from minifcn.weights.recognition import recognise
-from minifcn.weights.source import Source, entrance_scale
+from minifcn.weights.source import Source, divisor_of
 from minifcn.weights.surgery import transplanted
 from minifcn.weights.trainings import BYTES
 
-CLASSES, PRESET = 5, "tiny"
+PRESET = "tiny"
 LEGEND = (
     "error: the largest difference between the outputs of the framework's net on its own pictures and of the converted",
     "net on BGR less the mean that was recorded, as a share of the largest output.",
@@ -64,7 +64,7 @@ def measure(layout: Layout, rng: np.random.Generator) -> Row:
 
 def trained(layout: Layout, rng: np.random.Generator) -> Net:
     """The framework's net: small, of random weights of the size that its pictures ask for."""
-    net = models.build(layout.net, CLASSES, PRESET, rng=rng)
+    net = models.build(layout.net, layout.classes, PRESET, rng=rng)
     first = next(iter(net.params))
     for name, param in net.params.items():
         if name.startswith("score") or name.endswith(".bias"):
@@ -78,17 +78,17 @@ def compare(layout: Layout, theirs: Net, source: Source, rng: np.random.Generato
     """The converted net on minifcn's pictures beside the framework's on its own, padding and all."""
     side = models.family(layout.net).side if layout.net in models.CLASSIFIERS else 40
     image = rng.integers(0, 256, (side, side, 3), np.uint8)
-    keep = "pool5" if layout.lacks else "score" if layout.net in models.FCNS else theirs.outputs[0]
+    keep = "pool5" if layout.lacks else theirs.outputs[0]
     spec, _ = recognise(source, {"name": layout.net})
     net = models.build(**spec)
     report = transplanted(net, source)
     # The small nets multiply their input by a power of two, which the framework's does not.
-    blob = layout_blob(layout.pictures, image) / np.float32(entrance_scale(theirs))
+    blob = layout_blob(layout.pictures, image) * np.float32(divisor_of(theirs)[0])
     with theirs.inference(), net.inference():
-        expected = theirs.forward(blob[None], keep=[keep]), theirs.blobs[keep]
-        found = net.forward(to_blob(image, report.mean)[None], keep=[keep]), net.blobs[keep]
-    difference = np.abs(found[1] - expected[1]).max() / np.abs(expected[1]).max()
-    return Row(source.title, spec["name"], float(difference))
+        theirs.forward(blob[None], keep=[keep])
+        net.forward(to_blob(image, report.mean)[None], keep=[keep])
+    found, expected = net.blobs[keep], theirs.blobs[keep]
+    return Row(source.title, spec["name"], float(np.abs(found - expected).max() / np.abs(expected).max()))
 
 
 def layout_blob(pictures: Input, image: np.ndarray) -> np.ndarray:

@@ -116,7 +116,7 @@ def _pictures(kind: Kind, raw: RawWeights, arrays: Mapping[str, np.ndarray]) -> 
         return inputs.VGG
     if "conv1/7x7_s2.weight" in arrays:
         return inputs.GOOGLENET
-    if "score_geo.weight" in arrays:
+    if "score_fr_geo.weight" in arrays:
         return inputs.SIFT_FLOW
     return inputs.VGG if {"conv1_1.weight", "fc8.weight"} <= arrays.keys() else inputs.FCN
 

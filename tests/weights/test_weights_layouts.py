@@ -76,7 +76,7 @@ def of(published, suffix=None):
 def test_a_caffemodel_tells_which_net_it_is_of(layout, tmp_path, rng):
     written(layout, tmp_path / "a.caffemodel", rng)
     net, about = weights.open_net(tmp_path / "a.caffemodel")
-    assert net.spec["name"] == layout.net and net.spec["preset"] == "tiny" and net.spec["num_classes"] == 5
+    assert net.spec["name"] == layout.net and net.spec["preset"] == "tiny" and net.spec["num_classes"] == layout.classes
     assert about["mean"] == layout.pictures.bgr_mean
     assert any(layout.net in line for line in about["assumed"])
 

@@ -125,6 +125,42 @@ def test_one_trunk_serves_two(rng):
     np.testing.assert_allclose(both.forward(x), 2 * one.forward(x), rtol=1e-6)
 
 
+@pytest.mark.parametrize(("name", "taken"), [("fcn32s-late", 60), ("fcn16s-rgbd", 30)])
+def test_nets_of_two_modalities_start_from_a_classifier(name, taken, rng):
+    classifier = filled(models.build("vgg16", 7, "tiny"), rng)
+    net = models.build(name, 5, "tiny")
+    report = weights.transplant(net, classifier)
+    assert len(report.taken) + len(report.reshaped) == taken
+    assert all(key.startswith(("score", "upscore")) for key in report.left)
+    first = classifier.params["conv1_1.weight"].data
+    if name == "fcn32s-late":
+        np.testing.assert_array_equal(net.params["conv1_1hha.weight"].data, first)
+        np.testing.assert_array_equal(net.params["fc7color.bias"].data, classifier.params["fc7.bias"].data)
+    else:  # the small net scales colours by 1/64, and depth not at all
+        found = net.params["conv1_1_bgrd.weight"].data
+        np.testing.assert_array_equal(found[:, :3], first)
+        np.testing.assert_allclose(found[:, 3], first.mean(axis=1) / 64, rtol=1e-6)
+
+
+def test_a_net_of_two_modalities_comes_back(rng, tmp_path):
+    net = filled(models.build("fcn16s-rgbd", 5, "tiny"), rng)
+    weights.save(tmp_path / "a.safetensors", net)
+    other = models.build("fcn16s-rgbd", 5, "tiny")
+    weights.transplant(other, tmp_path / "a.safetensors")
+    for name, param in net.params.items():
+        np.testing.assert_allclose(other.params[name].data, param.data, rtol=1e-6)
+
+
+def test_a_net_of_two_tasks_comes_back(rng, tmp_path):
+    net = filled(models.build("fcn8s", {"sem": 4, "geo": 3}, "tiny"), rng)
+    weights.save(tmp_path / "a.safetensors", net)
+    found, _ = weights.open_net(tmp_path / "a.safetensors")
+    assert found.spec == net.spec
+    one = models.build("fcn8s", 4, "tiny")
+    report = weights.transplant(one, net)
+    assert "score_fr.weight" in report.left and "fc7.weight" in report.taken
+
+
 def test_what_the_nets_multiply_their_input_by_is_made_up_for(rng):
     one, other = filled(small(3, ["conv1_1"], 1 / 64), rng), small(3, ["conv1_1"], 0.5)
     weights.transplant(other, one)
