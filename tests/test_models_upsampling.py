@@ -37,7 +37,7 @@ def run(net: Net) -> np.ndarray:
 
 
 @pytest.mark.parametrize("padding", [None, "same"])
-@pytest.mark.parametrize("kind", ["learned", "nonlinear"])
+@pytest.mark.parametrize("kind", ["learned", "dense", "nonlinear"])
 @pytest.mark.parametrize("name", models.FCNS)
 def test_the_output_has_the_size_of_the_input_for_every_size(name, kind, padding):
     net = models.build(name, 3, None, padding, upsampling=kind)
@@ -51,6 +51,9 @@ def test_what_learns():
     assert learning(models.build("fcn8s")) == []
     assert learning(models.build("fcn8s", upsampling="learned")) == ["upscore2", "upscore_pool4"]
     assert learning(models.build("fcn32s", upsampling="learned")) == ["upscore"]
+    dense = models.build("fcn8s", 5, upsampling="dense")
+    assert learning(dense) == ["upscore2", "upscore_pool4"]
+    assert dense.params["upscore2.weight"].data.shape == (5, 5, 4, 4)
     stack = ["upscore2", "upscore_pool4", "upscore8_by2", "upscore8_by4", "upscore8"]
     assert learning(models.build("fcn8s", upsampling="nonlinear")) == stack
     relus = [name for name in models.build("fcn32s", upsampling="nonlinear").layers if name.startswith("relu_up")]
@@ -58,14 +61,15 @@ def test_what_learns():
 
 
 @pytest.mark.parametrize("name", ["fcn8s", "fcn16s", "fcn-googlenet-8s"])
-def test_learned_starts_as_fixed(name):
+def test_learned_and_dense_start_as_fixed(name):
     nets = [
         scored(models.build(name, 5, "tiny", rng=np.random.default_rng(0), upsampling=kind), 0.1)
-        for kind in ("fixed", "learned")
+        for kind in ("fixed", "learned", "dense")
     ]
-    one, other = map(run, nets)
+    one, other, dense = map(run, nets)
     assert np.abs(one).max() > 0
     np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(one, dense, atol=1e-5 * np.abs(one).max())
 
 
 def test_nonlinear_starts_as_bilinear_steps_by_2():

@@ -104,7 +104,7 @@ def _task(
         h = fuse(net, skip.name + task, h, score(net, skip, num_classes, task))
         upscore = f"upscore_{skip.name}"
     last = "upscore" if head.stride == 32 else f"upscore{head.stride}"
-    if upsampling == "learned" and head.stride < 32:
+    if upsampling in ("learned", "dense") and head.stride < 32:
         upsampling = "fixed"  # section 4.3: those in between learn, the last does not
     net.add(f"score{task}", Crop(like=data), upsample(net, last + task, h, data, num_classes, upsampling))
 

@@ -1,8 +1,10 @@
-"""Scores brought to a finer stride, in three kinds; kernels and factors come out of where the blobs lie (`coords`).
+"""Scores brought to a finer stride, in four kinds; kernels and factors come out of where the blobs lie (`coords`).
 
 fixed      bilinear interpolation, each class alone: the released nets.
 learned    the same filters, which learn from there (section 3.3: they "need not be fixed"), each class still alone.
            The last of several stays fixed, as in the paper (section 4.3); the only one of a 32s net learns.
+dense      as learned, but every class sees all, so that 0 between classes is where they start: the nets that were
+           published with the paper, before those released with the PAMI one.
 nonlinear  a stack of transposed convolutions by 2 with a ReLU between (section 3.3), every class seeing all. It starts
            as bilinear interpolation, too: see `_stack`.
 """
@@ -15,7 +17,7 @@ from minifcn import coords, init
 from minifcn.layers import ConvTranspose2d, ReLU
 from minifcn.net import Handle, Net
 
-KINDS = ("fixed", "learned", "nonlinear")
+KINDS = ("fixed", "learned", "dense", "nonlinear")
 
 
 def upsample(net: Net, name: str, x: Handle, like: Handle, num_classes: int, kind: str = "fixed") -> Handle:
@@ -23,6 +25,8 @@ def upsample(net: Net, name: str, x: Handle, like: Handle, num_classes: int, kin
     if kind == "nonlinear":
         return _stack(net, name, x, like, num_classes)
     factor, kernel = coords.upsampling(net.coords(x.name), net.coords(like.name), name)
+    if kind == "dense":
+        return net.add(name, _step(num_classes, kernel, factor, bias=False), x)
     layer = ConvTranspose2d(num_classes, num_classes, kernel, stride=factor, groups=num_classes)
     layer.params["weight"].data = init.bilinear_depthwise(num_classes, kernel)
     layer.params["weight"].lr_mult = 1.0 if kind == "learned" else 0.0

@@ -9,7 +9,8 @@ def fitted(array: np.ndarray, shape: tuple[int, ...], flat: str = "CHW") -> np.n
     """`array` as a parameter of `shape`, or None if it is none.
 
     A dense layer (out, C*kh*kw) becomes the convolution (out, C, kh, kw) that it is, its columns being in the order
-    `flat`. A dense transposed convolution (C, C, k, k) that keeps classes apart becomes a depthwise one (C, 1, k, k).
+    `flat`. A dense transposed convolution (C, C, k, k) that keeps classes apart becomes a depthwise one (C, 1, k, k),
+    and the other way round.
     """
     if array.shape == shape:
         return array
@@ -22,6 +23,10 @@ def fitted(array: np.ndarray, shape: tuple[int, ...], flat: str = "CHW") -> np.n
         return array.reshape(out, height, width, channels).transpose(0, 3, 1, 2)
     if channels == 1 and array.shape == (out, out, height, width) and not mixes(array):
         return array[range(out), range(out)][:, None]
+    if out == channels and array.shape == (out, 1, height, width):
+        full = np.zeros(shape, array.dtype)
+        full[range(out), range(out)] = array[:, 0]
+        return full
     return None
 
 

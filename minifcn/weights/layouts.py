@@ -14,6 +14,7 @@ import numpy as np
 
 from minifcn.net import Net
 from minifcn.weights import inputs, writers
+from minifcn.weights.fitting import fitted
 from minifcn.weights.inputs import Input
 from minifcn.weights.names import TORCHVISION_VGG16
 from minifcn.weights.writers import Write
@@ -115,9 +116,9 @@ def in_framework(net: Net, classifier: bool) -> State:
 
 
 def _framework_s(layer: str, kind: str, array: np.ndarray, classifier: bool) -> np.ndarray:
-    if layer.startswith("upscore"):  # (C, 1, k, k) as (C, C, k, k)
-        full = np.zeros((len(array), *array.shape), array.dtype)[:, :, 0]
-        full[range(len(array)), range(len(array))] = array[:, 0]
+    if layer.startswith("upscore"):
+        full = fitted(array, (len(array), len(array), *array.shape[2:]))
+        assert full is not None
         return full
     dense = classifier and kind == "weight" and layer.startswith(("fc", "loss3/"))
     return array.reshape(len(array), -1) if dense else array

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from minifcn import models
 from minifcn.errors import WeightsError
 from minifcn.net import Net
-from minifcn.weights.fitting import fitted
+from minifcn.weights.fitting import fitted, mixes
 from minifcn.weights.source import Source
 from minifcn.weights.surgery import HEAD
 
@@ -42,7 +44,14 @@ def recognise(source: Source, given: Mapping[str, Any]) -> tuple[dict[str, Any],
     if "input_padding" not in spec and name in models.FCNS and spec["preset"] in models.presets_of(name):
         padding = spec["input_padding"] = models.presets_of(name)[spec["preset"]].input_padding
         assumed.append(f"input padding {padding}, the preset's own")
+    if "upsampling" not in spec and (learned := [k for k, a in source.arrays.items() if _mixes_classes(k, a)]):
+        spec["upsampling"] = "dense"
+        assumed.append(f"dense upsampling, since {learned[0]} mixes classes")
     return spec, assumed
+
+
+def _mixes_classes(name: str, array: np.ndarray) -> bool:
+    return name.startswith("upscore") and array.ndim == 4 and array.shape[0] == array.shape[1] > 1 and mixes(array)
 
 
 def _name(source: Source) -> str:

@@ -27,7 +27,7 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
     A layer that the source has not is taken from the one it is a copy of: conv1_1hha from conv1_1. What does not fit,
     such as the scores of another number of classes, keeps its initial value; with `expand`, scores of fewer classes
     become the first rows. Raises WeightsError, and leaves the net as it is, if nothing fits, or if upsampling in the
-    source mixes classes, which minifcn's does not.
+    source mixes classes, and the net's keeps them apart.
     """
     report = Report(source=source.path, mean=source.pictures.bgr_mean)
     report.assumed = [f"{source.title}, made for {source.pictures}", *source.told]
@@ -54,8 +54,8 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
             continue
         if len(shape) == 4 and array.shape == (shape[0], shape[0], *shape[2:]) and mixes(array):
             raise WeightsError(
-                f"{source.path}: {theirs} mixes classes: it was learned, not fixed to bilinear interpolation on the "
-                "diagonal, and minifcn upsamples each class alone"
+                f"{source.path}: {theirs} was learned, and mixes classes; the net keeps them apart. Build it with "
+                "--upsampling dense"
             )
         report.left.append(name)
         report.assumed.append(f"{theirs} {array.shape} does not fit the net's {shape}, and is not used")

@@ -109,13 +109,35 @@ def test_the_cvpr_net_s_names_are_told_by_their_places(tmp_path, rng):
     assert "upscore2.weight" in source.arrays  # which kept its name
 
 
-def test_upsampling_that_mixes_classes_is_refused(tmp_path, rng):
-    layout = of("fcn8s-heavy-pascal")
-    arrays = layouts.caffe(layouts.in_framework(table.trained(layout, rng), False))
-    arrays["upscore2.0"][1, 0, 2, 2] = 0.01
-    layout.write(tmp_path / "a.caffemodel", arrays)
-    with pytest.raises(WeightsError, match=r"a\.caffemodel: upscore2\.weight mixes classes"):
-        weights.open_net(tmp_path / "a.caffemodel")
+def mixing(path, rng):
+    """FCN-8s whose upsampling was learned: the framework's net, and a file of it."""
+    layout = of("CVPR's fcn-8s")
+    net = models.build("fcn8s", 5, "tiny", rng=rng, upsampling="dense")
+    for name, param in net.params.items():
+        if name.startswith("score") or name in ("upscore2.weight", "upscore_pool4.weight"):
+            param.data = param.data + 0.1 * rng.standard_normal(param.data.shape, np.float32)
+    layout.write(path, layout.arrays(layouts.in_framework(net, False)))
+    return net
+
+
+def test_upsampling_that_mixes_classes_is_kept(tmp_path, rng):
+    """So it is in the nets of the CVPR paper."""
+    expected = mixing(tmp_path / "a.caffemodel", rng)
+    net, about = weights.open_net(tmp_path / "a.caffemodel")
+    assert net.spec["upsampling"] == "dense"
+    assert "dense upsampling, since upscore2.weight mixes classes" in about["assumed"]
+    x = rng.standard_normal((1, 3, 40, 40), np.float32) * 50
+    with expected.inference(), net.inference():  # the small net scales its input, the file does not
+        found, wanted = net.forward(x), expected.forward(x * 64)
+    np.testing.assert_allclose(found, wanted, atol=EXACT * np.abs(wanted).max())
+
+
+def test_upsampling_that_mixes_classes_needs_a_net_that_does(tmp_path, rng):
+    mixing(tmp_path / "a.caffemodel", rng)
+    with pytest.raises(
+        WeightsError, match=r"a\.caffemodel: upscore2\.weight was .* mixes classes.* --upsampling dense"
+    ):
+        weights.transplant(models.build("fcn8s", 5, "tiny"), tmp_path / "a.caffemodel")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
