@@ -25,6 +25,7 @@ from minifcn.training import checks, dry_run, session
 from minifcn.training.interrupt import Interrupt
 from minifcn.training.objective import Objective
 from minifcn.training.sets import augmentation, open_sets
+from minifcn.weights import tensors
 
 #: Dropout, augmentation, clipping and a falling rate: all that a resume could get wrong, on pictures of 32x32.
 SMALL = [
@@ -238,6 +239,9 @@ def test_the_advice_for_a_loss_that_exploded_is_about_the_settings():
     config = TrainConfig(lr=0.5, lr_policy="poly", clip_norm=3)
     message = str(checks.explain_loss(net, 900, float("nan"), 0.5, config, rerun=lambda: None))
     assert "Try --lr 0.05 (now 0.5); a loss" in message and "--clip-norm" not in message
+    config = TrainConfig(stages="32s,16s,8s")
+    message = str(checks.explain_loss(net, 900, float("nan"), 0.5, config, rerun=lambda: None))
+    assert "Try --stage-lrs with 0.05 for fcn8s (now 0.5), or --clip-norm 5" in message
 
 
 def test_a_run_whose_files_are_damaged_is_told_and_left_as_it_is(whole, tmp_path, capsys):
@@ -255,6 +259,18 @@ def test_a_run_whose_files_are_damaged_is_told_and_left_as_it_is(whole, tmp_path
         (run / "log.csv").write_text(text)
         assert message in refused(capsys, "--resume", str(run), "--iterations", "7")
         assert (run / "config.toml").read_bytes() == config and (run / "log.csv").read_text() == text
+
+
+def test_a_run_of_before_there_were_stages_goes_on(whole, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    text = (run / "log.csv").read_text()
+    (run / "log.csv").write_text(re.sub(r",(stage|fcn8s)$", "", text, flags=re.MULTILINE))
+    arrays, about = tensors.read(run / "checkpoint.safetensors")
+    del about["state"]["stage"]
+    tensors.write(run / "checkpoint.safetensors", arrays, about)
+    assert main(["--resume", str(run), "--iterations", "7"]) == 0
+    assert [row[-1] for row in log_of(run)] == [""] * 6 + ["fcn8s"]
 
 
 def test_an_untrained_trunk_of_zeros_is_found_before_training(tmp_path, capsys):

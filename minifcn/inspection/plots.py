@@ -164,10 +164,10 @@ def overlay(
 
 def _draw_stages(plots: tuple[Axes, ...], log_rows: Sequence[Mapping[str, Any]]) -> None:
     """Where each stage begins, if there are several; their names at the foot of the middle plot."""
-    begins = [float(log_rows[0]["step"])] if log_rows else []
-    names = [log_rows[0].get("stage")] if log_rows else []
+    begins: list[float] = []
+    names: list[str] = []
     for row in log_rows:
-        if row.get("stage") != names[-1]:
+        if row.get("stage") not in (None, "", *names[-1:]):
             begins.append(float(row["step"]) - 0.5)
             names.append(row["stage"])
     if len(names) < 2:

@@ -81,7 +81,7 @@ def test_curves_show_where_stages_begin(figure):
         assert [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 2] == [25.5]
     middle = figure(plots.curves, rows).axes[1]
     named = {text.get_text().strip(): text.get_position()[0] for text in middle.texts}
-    assert (named["fcn32s"], named["fcn16s"]) == (1, 25.5)
+    assert (named["fcn32s"], named["fcn16s"]) == (0.5, 25.5)
     plain = figure(plots.curves, [{**row, "stage": "fcn8s"} for row in log(40)]).axes[1]
     assert "fcn8s" not in {text.get_text().strip() for text in plain.texts}
 
