@@ -8,11 +8,12 @@ import re
 import shutil
 import signal
 
+import fakegpu
 import numpy as np
 import pytest
 from PIL import Image
 
-from minifcn import checkpoint, models, weights
+from minifcn import backend, checkpoint, models, weights
 from minifcn.config import TrainConfig, overrides, resolve
 from minifcn.errors import ConfigError
 from minifcn.models.presets import Preset
@@ -173,6 +174,30 @@ def test_the_last_stage_can_be_made_longer_but_not_the_past(undrawn, tmp_path, c
     assert (short / "weights.safetensors").read_bytes() == (long / "weights.safetensors").read_bytes()
     assert main(["--resume", str(short), "--stages", "32s,8s"]) == 2
     assert "stages was '32s,16s' and is now '32s,8s'" in capsys.readouterr().err
+
+
+def test_stages_on_a_device(whole, undrawn, tmp_path, monkeypatch):
+    """On the stand-in for a GPU the same is learned, within rounding, and a resume within a stage changes no bit."""
+    monkeypatch.setitem(backend._DEVICES, "gpu", fakegpu)
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert main([*FLAGS, "--device", "gpu", "--out", str(one)]) == 0
+    losses = [np.array([row["loss"] for row in rows_of(run)], float) for run in (whole, one)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    with monkeypatch.context() as patch:
+        killed_in(patch, MomentumSGD, "step", 5)
+        with pytest.raises(Killed):
+            main([*FLAGS, "--device", "gpu", "--out", str(two)])
+    assert main(["--resume", str(two)]) == 0
+    assert same(one, two)
+
+
+def test_later_stages_can_start_from_a_file(whole, undrawn, tmp_path, capsys):
+    flags = ["--stages", "16s,8s", "--stage-iterations", "1,1", "--stage-lrs", "1e-9,1e-9", "--strict"]
+    start = whole / "weights-fcn32s.safetensors"
+    assert main([*FLAGS, *flags, "--init", str(start), "--out", str(tmp_path / "run")]) == 0
+    before, after = weights.open_net(start)[0], weights.open_net(tmp_path / "run" / "weights.safetensors")[0]
+    np.testing.assert_allclose(after.params["fc7.weight"].data, before.params["fc7.weight"].data, atol=1e-6)
+    assert weights.open_net(tmp_path / "run" / "weights.safetensors")[1]["init"]["file"] == start.name
 
 
 def test_a_checkpoint_of_a_stage_that_is_not_in_the_run(undrawn, whole, tmp_path, capsys):
