@@ -55,9 +55,7 @@ class TrainConfig:
         "tiny", "settings to start from (minifcn/recipes.py)", group="recipe", choices=tuple(recipes.RECIPES)
     )
 
-    net: str = _setting(
-        "fcn8s", "fcn32s, fcn16s, fcn8s, fcn8s-atonce, fcn-alexnet, fcn-googlenet[-16s|-8s]", group="net"
-    )
+    net: str = _setting("fcn8s", ", ".join(models.FCNS), group="net")
     preset: str = _setting("tiny", f"width of the layers, of each net some of {_PRESETS}", group="net")
     input_padding: int | str = _setting(
         "preset", "pixels around the picture: 100 as in the paper, 'same', or the 'preset''s own", group="net"
@@ -74,10 +72,17 @@ class TrainConfig:
         "", "of blue, green and red, taken off the pictures; empty: as --init's file says, or ImageNet's", group="net"
     )
 
-    data: str = _setting("shapes", "data set: shapes[:SIZE], voc:DIR, camvid:DIR or folder:DIR", group="data")
+    data: str = _setting(
+        "shapes", "data set: shapes[:SIZE], or KIND:DIR with KIND one of voc, sbd, context, nyud, siftflow, camvid, "
+        "folder (minifcn data check --help)", group="data",
+    )  # fmt: skip
     split: str = _setting("train", "part of it to train on", group="data")
     val_data: str = _setting("", "data set to evaluate on; empty: the same", group="data")
     val_split: str = _setting("val", "part of it to evaluate on", group="data")
+    overlap: str = _setting(
+        "refuse", "pictures of the training set that are in the evaluation set, too: refuse such sets, drop these "
+        "pictures from training, or allow them", group="data", choices=("refuse", "drop", "allow"),
+    )  # fmt: skip
     val_limit: int = _setting(0, "evaluate on at most so many pictures; 0: all", group="data", least=0)
     mirror: bool = _setting(False, "mirror half of the pictures", group="data")
     jitter: int = _setting(0, "move pictures by up to so many pixels", group="data", least=0)
@@ -164,10 +169,17 @@ def mean_of(config: TrainConfig) -> list[float]:
     return numbers
 
 
+def may_change(name: str, before: TrainConfig, now: TrainConfig) -> bool:
+    """Whether a run may go on with another value of setting `name`: see `FREE_ON_RESUME`."""
+    if "drop" in (before.overlap, now.overlap):  # then what is trained on depends on what is evaluated on
+        return name in FREE_ON_RESUME - {"overlap", "val_data", "val_split"}
+    return name in FREE_ON_RESUME
+
+
 #: What may differ when a run goes on: nothing here changes the arithmetic of a step already taken.
 FREE_ON_RESUME = frozenset(
     {"iterations", "device", "threads", "strict", "eval_every", "checkpoint_every", "log_every",
-     "stage_iterations", "val_data", "val_split", "val_limit"}
+     "stage_iterations", "val_data", "val_split", "val_limit", "overlap"}
 )  # fmt: skip
 
 _TYPES = {name: hint for name, hint in get_type_hints(TrainConfig).items()}

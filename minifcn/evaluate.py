@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from minifcn import models
 from minifcn.command import Parser, add_device_flags, add_net_flags, net_given, out_folder, positive, reports_errors
-from minifcn.data import open_dataset
+from minifcn.data import open_dataset, tasks_of
 from minifcn.data.spec import HELP
 from minifcn.files import atomic_path
-from minifcn.inference import evaluate, open_fcn
+from minifcn.inference import evaluate_tasks, open_fcn
 from minifcn.inspection import plots
 from minifcn.metrics import ConfusionMatrix, table
 
@@ -27,11 +28,14 @@ pictures before anything is divided. With --out DIR it also writes
   scores.csv     the same numbers: measure, class, value
   confusion.csv  pixel counts, a row for each true class, a column for each predicted one
   confusion.png  that matrix as a picture
+
+For a net of several tasks there is a table for each, and the files are scores-TASK.csv and so on.
 """
 EXAMPLES = """\
 examples
   minifcn evaluate runs/shapes/weights.safetensors --data shapes
   minifcn evaluate weights.safetensors --data voc:VOCdevkit/VOC2012 --split val --out scores
+  minifcn evaluate siftflow.safetensors --data siftflow:data/siftflow --split test
 """
 
 
@@ -39,22 +43,26 @@ examples
 def main(argv: Sequence[str] | None = None) -> int:
     """Score the weights on the data set; print, and write if asked to."""
     arguments = _parser().parse_args(argv)
-    dataset = open_dataset(arguments.data, arguments.split)
     net, about = open_fcn(arguments.weights, net_given(arguments), arguments.device, arguments.threads)
+    dataset = open_dataset(arguments.data, arguments.split, models.modalities_of(net))
     for line in about["assumed"]:
         print(f"{arguments.weights}: assumed {line}", file=sys.stderr)
     with nullcontext() if arguments.out is None else out_folder(arguments.out) as out:
-        confusion = evaluate(net, dataset, arguments.limit, mean=about["mean"])
-        assert confusion is not None  # nothing asks it to stop
-        print(table(confusion.scores(), dataset.classes))
-        if out is not None:
-            write(confusion, dataset.classes, out)
-            print(f"\nwritten to {out}: scores.csv, confusion.csv, confusion.png")
+        confusions = evaluate_tasks(net, dataset, arguments.limit, mean=about["mean"])
+        assert confusions is not None  # nothing asks it to stop
+        for task, confusion in zip(tasks_of(dataset), confusions, strict=True):
+            print(*[f"task {task.name}\n"] * bool(task.name), table(confusion.scores(), task.classes), sep="\n")
+            end = f"-{task.name}" if task.name else ""
+            if out is not None:
+                write(confusion, task.classes, out, end)
+                print(f"\nwritten to {out}: scores{end}.csv, confusion{end}.csv, confusion{end}.png")
+            if task.name:
+                print()
     return 0
 
 
-def write(confusion: ConfusionMatrix, classes: Sequence[str], out: Path) -> None:
-    """Write scores.csv, confusion.csv and confusion.png into the folder `out`."""
+def write(confusion: ConfusionMatrix, classes: Sequence[str], out: Path, end: str = "") -> None:
+    """Write scores.csv, confusion.csv and confusion.png into the folder `out`; their names, less the suffix, end so."""
     scores = confusion.scores()
     whole = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
     rows: list[Sequence] = [("measure", "class", "value")]
@@ -62,10 +70,10 @@ def write(confusion: ConfusionMatrix, classes: Sequence[str], out: Path) -> None
     for measure in ("iu", "accuracy", "share"):
         values = getattr(scores, f"class_{measure}")
         rows += [(measure, name, _number(value)) for name, value in zip(classes, values, strict=True)]
-    _write_csv(out / "scores.csv", rows)
+    _write_csv(out / f"scores{end}.csv", rows)
     counts = [[name, *row] for name, row in zip(classes, confusion.matrix.tolist(), strict=True)]
-    _write_csv(out / "confusion.csv", [["truth \\ prediction", *classes], *counts])
-    plots.confusion(confusion, classes, out / "confusion.png")
+    _write_csv(out / f"confusion{end}.csv", [["truth \\ prediction", *classes], *counts])
+    plots.confusion(confusion, classes, out / f"confusion{end}.png")
 
 
 def _write_csv(path: Path, rows: Sequence[Sequence]) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL.Image import Resampling
 from tqdm import tqdm
 
 from minifcn import backend, models, parallel, weights
-from minifcn.data import MEAN_BGR, Dataset, to_blob
+from minifcn.data import MEAN_BGR, Dataset, num_classes_of
+from minifcn.data.modalities import inputs_of
+from minifcn.data.pictures import resized
 from minifcn.errors import DataError, ShapeError, WeightsError
 from minifcn.inspection.summary import size
 from minifcn.metrics import ConfusionMatrix
@@ -48,23 +50,37 @@ def check_input(path: str, about: Mapping[str, Any]) -> None:
 
 
 def predict(net: Net, image: np.ndarray, mean: Sequence[float] = MEAN_BGR, max_side: int | None = None) -> np.ndarray:
-    """The class of each pixel, uint8 (H, W), of a picture uint8 RGB (H, W, 3); computed where the net's weights are.
+    """The class of each pixel, uint8 (H, W), of a picture uint8 RGB (H, W, 3): of `label_maps`, the first."""
+    return label_maps(net, image, mean, max_side)[0]
 
-    A picture longer than `max_side` is made smaller first, and its labels are enlarged again, without smoothing.
-    Raises DataError before anything is computed if the memory that is free will not do.
+
+def label_maps(
+    net: Net,
+    image: np.ndarray,
+    mean: Sequence[float] = MEAN_BGR,
+    max_side: int | None = None,
+    beside: Mapping[str, np.ndarray] | None = None,
+) -> list[np.ndarray]:
+    """For each task of a net the class of each pixel, uint8 (H, W); computed where the net's weights are.
+
+    image: uint8 RGB (H, W, 3). beside: what else the net is to see of it, see `minifcn.data.modalities`. A picture
+    longer than `max_side` is made smaller first, and its labels are enlarged again, without smoothing. Raises DataError
+    before anything is computed if the memory that is free will not do, or something is not there that the net sees.
     """
     height, width = image.shape[:2]
+    beside = beside or {}
     if max_side is not None and max(height, width) > max_side:
-        smaller = _scaled(height, width, max_side)[::-1]
-        shrunk = np.asarray(Image.fromarray(image).resize(smaller, Image.Resampling.LANCZOS))
-        label = Image.fromarray(predict(net, shrunk, mean))
-        return np.asarray(label.resize((width, height), Image.Resampling.NEAREST))
+        size = _scaled(height, width, max_side)
+        shrunk = {name: resized(array, *size, Resampling.BILINEAR) for name, array in beside.items()}
+        labels = label_maps(net, resized(image, *size, Resampling.LANCZOS), mean, None, shrunk)
+        return [resized(label, height, width, Resampling.NEAREST) for label in labels]
     xp = backend.xp_of(*(param.data for param in net.params.values()))
+    xs = inputs_of(image, beside, models.modalities_of(net), mean)  # of each modality (C, H, W)
     _check_memory(net, height, width, backend.memory(xp)["available"])
-    x = backend.to(to_blob(image, mean)[None], xp)  # (1, 3, H, W)
     with net.inference():
-        scores = net.forward(x)  # (1, C, H, W)
-    return backend.to_numpy(scores[0].argmax(axis=0).astype(np.uint8))  # type: ignore[index]
+        scores = net.forward(*(backend.to(x[None], xp) for x in xs))  # of each task (1, C, H, W)
+    found = scores if isinstance(scores, tuple) else (scores,)
+    return [backend.to_numpy(each[0].argmax(axis=0).astype(np.uint8)) for each in found]
 
 
 def evaluate(
@@ -77,24 +93,42 @@ def evaluate(
 ) -> ConfusionMatrix | None:
     """The confusion matrix of a net's predictions on the first `limit` samples; None if `stop()` became true meanwhile.
 
-    Raises DataError if the data set is empty, or if it and the net have different numbers of classes.
+    Of several tasks, the first's: see `evaluate_tasks`.
     """
-    classes = net.spec["num_classes"]
-    if classes != dataset.num_classes:
+    confusions = evaluate_tasks(net, dataset, limit, progress, mean, stop)
+    return confusions[0] if confusions else None
+
+
+def evaluate_tasks(
+    net: Net,
+    dataset: Dataset,
+    limit: int | None = None,
+    progress: bool = True,
+    mean: Sequence[float] = MEAN_BGR,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[ConfusionMatrix] | None:
+    """A confusion matrix for each task; otherwise as `evaluate`.
+
+    Raises DataError if the data set is empty, or if it and the net have different tasks or numbers of classes.
+    """
+    expected, found = num_classes_of(dataset), net.spec["num_classes"]
+    if expected != found:
         raise DataError(
-            f"{dataset.name}: {dataset.num_classes} classes, but the net was made for {classes}; "
+            f"{dataset.name}: {expected} classes, but the net was made for {found}; "
             "evaluate on the data set that it was trained on, or train it anew"
         )
     count = len(dataset) if limit is None else min(limit, len(dataset))
     if count == 0:
         raise DataError(f"{dataset.name}: no samples to evaluate on")
-    confusion = ConfusionMatrix(classes, dataset.ignore_index)
+    confusions = [ConfusionMatrix(classes, dataset.ignore_index) for classes in models.tasks_of(net).values()]
     for i in tqdm(range(count), "evaluating", unit="picture", leave=False, disable=None if progress else True):
         if stop():
             return None
         sample = dataset[i]
-        confusion.update(sample.label, predict(net, sample.image, mean))
-    return confusion
+        labels = label_maps(net, sample.image, mean, beside=sample.beside)
+        for confusion, truth, label in zip(confusions, sample.labels, labels, strict=True):
+            confusion.update(truth, label)
+    return confusions
 
 
 def _check_memory(net: Net, height: int, width: int, available: int) -> None:
@@ -115,7 +149,7 @@ def _check_memory(net: Net, height: int, width: int, available: int) -> None:
 
 def _activations(net: Net, height: int, width: int) -> int:
     """Bytes that a prediction takes beside the weights, which are there already."""
-    plan = net.plan((1, 3, height, width))
+    plan = net.plan(*net.input_shapes((1, 3, height, width)))
     return plan.inference_bytes - 4 * (plan.parameters + plan.fixed)
 
 

@@ -12,12 +12,15 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from minifcn import models
 from minifcn.command import Parser, add_device_flags, add_net_flags, net_given, out_folder, positive, reports_errors
-from minifcn.data import VOC_PALETTE, read_image, write_label
+from minifcn.data import VOC_PALETTE, Task, read_image, write_label
+from minifcn.data.modalities import READERS, beside_colour
+from minifcn.data.pairs import pictures_in, size_text
 from minifcn.data.pictures import SUFFIXES
-from minifcn.errors import ConfigError, MinifcnError, WeightsError, counted
+from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError, counted
 from minifcn.files import atomic_path
-from minifcn.inference import open_fcn, predict
+from minifcn.inference import label_maps, open_fcn
 from minifcn.inspection.plots import overlay
 from minifcn.net import Net
 
@@ -27,6 +30,9 @@ Label every pixel of pictures of any size and mode with a trained net. For each 
   NAME.label.png    the class of each pixel, as a palette PNG: numbers inside, colours for the eye
   NAME.overlay.png  the same laid over the picture, with a legend
 
+For a net of several tasks, NAME.TASK.label.png and NAME.TASK.overlay.png. Nets that see depth or HHA find it by the
+picture's name, in the folder that --depth or --hha names.
+
 NAME is the picture's name without its suffix; where two pictures would share it (a.jpg, a.png), the suffix stays.
 A folder stands for the pictures in it, except such files. Files that are there already are not replaced unless
 you say --overwrite. A picture that cannot be used is reported, and the others go on.
@@ -35,6 +41,7 @@ EXAMPLES = """\
 examples
   minifcn predict runs/shapes/weights.safetensors cat.jpg --out predictions
   minifcn predict weights.safetensors photos/ more/*.png --out predictions --max-side 1000
+  minifcn predict rgbd.safetensors rooms/images --depth rooms/depth --out predictions
 
 exit status: 0 all pictures labelled; 1 some could not be; 2 nothing was done
 """
@@ -46,35 +53,87 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Label each picture; 1 if one of them could not be, 2 if none could."""
     arguments = _parser().parse_args(argv)
     pictures = named(collect(arguments.pictures))
-    _check_free(Path(arguments.out), pictures.values(), arguments.overwrite)
     net, about = open_fcn(arguments.weights, net_given(arguments), arguments.device, arguments.threads)
+    tasks = tasks_of(about)
+    _check_free(Path(arguments.out), pictures.values(), tasks, arguments.overwrite)
+    folders = folders_of(net, {"depth": arguments.depth, "hha": arguments.hha})
     for line in about["assumed"]:
         print(f"{arguments.weights}: assumed {line}", file=sys.stderr)
     with out_folder(arguments.out) as out:
-        failed = _label_all(net, pictures, out, about, arguments.max_side)
-    print(f"{len(pictures) - failed} of {len(pictures)} pictures labelled, in {out}")
+        failed = _label_all(net, pictures, out, about["mean"], tasks, arguments.max_side, folders)
+    print(f"{len(pictures) - failed} of {counted(len(pictures), 'picture')} labelled, in {out}")
     return 0 if not failed else 1 if failed < len(pictures) else 2
 
 
 def _label_all(
-    net: Net, pictures: Mapping[Path, str], out: Path, about: Mapping[str, Any], max_side: int | None
+    net: Net,
+    pictures: Mapping[Path, str],
+    out: Path,
+    mean: Sequence[float],
+    tasks: Sequence[Task],
+    max_side: int | None,
+    folders: Mapping[str, Path],
 ) -> int:
     """Write label and overlay of each picture into `out`; how many could not be, each reported."""
-    classes, palette = classes_of(about)
     failed = 0
     for path, name in tqdm(pictures.items(), unit="picture", disable=None, leave=False):
         try:
             image = read_image(path)
-            label = predict(net, image, about["mean"], max_side)
-            write_label(out / (name + LABEL), label, palette)
-            with atomic_path(out / (name + OVERLAY)) as beside:
-                Image.fromarray(overlay(image, label, palette, classes)).save(beside, format="PNG")
+            beside = {modality: read_beside(modality, folder, path, image) for modality, folder in folders.items()}
+            labels = label_maps(net, image, mean, max_side, beside)
+            for task, label in zip(tasks, labels, strict=True):
+                write_label(out / _file(name, task, LABEL), label, task.palette)
+                with atomic_path(out / _file(name, task, OVERLAY)) as file:
+                    picture = Image.fromarray(overlay(image, label, task.palette, task.classes))
+                    picture.save(file, format="PNG")
         except MinifcnError as error:
             failed += 1
             tqdm.write(f"error: {error}" if str(path) in str(error) else f"error: {path}: {error}", file=sys.stderr)
         else:
-            tqdm.write(f"{path} {image.shape[1]}x{image.shape[0]}: {_contents(label, classes)}")
+            for task, label in zip(tasks, labels, strict=True):
+                said = f" {task.name}" if task.name else ""
+                tqdm.write(f"{path} {image.shape[1]}x{image.shape[0]}{said}: {_contents(label, task.classes)}")
     return failed
+
+
+def folders_of(net: Net, given: Mapping[str, str | None]) -> dict[str, Path]:
+    """Where what the net sees beside colours lies. ConfigError if a flag is missing, or one too many."""
+    wanted = beside_colour(models.modalities_of(net))
+    for name, folder in given.items():
+        if (folder is not None) != (name in wanted):
+            what = "wants to see it: where is it?" if name in wanted else "does not see it"
+            raise ConfigError(f"--{name}: the net {net.spec['name']} {what}")
+    folders = {name: Path(given[name] or "") for name in wanted}
+    for name, path in folders.items():
+        if not path.is_dir():
+            raise ConfigError(f"--{name} {path}: no such folder")
+    return folders
+
+
+def read_beside(modality: str, folder: Path, path: Path, image: np.ndarray) -> np.ndarray:
+    """What lies in `folder` under the stem of the picture `path`, as large as the picture."""
+    file = pictures_in(folder).get(path.stem)
+    if file is None:
+        raise DataError(f"{path}: its {modality} is missing; expected {folder / path.stem}.png")
+    found = READERS[modality](file)
+    if found.shape[:2] != image.shape[:2]:
+        raise DataError(f"{path}: {size_text(image)} pixels, but its {modality} has {size_text(found)} ({file})")
+    return found
+
+
+def tasks_of(about: Mapping[str, Any]) -> list[Task]:
+    """Names, classes and palettes of a net's tasks, from a weight file's metadata: see `classes_of`."""
+    counts = about["net"]["num_classes"]
+    if not isinstance(counts, Mapping):
+        return [Task("", *classes_of(about))]
+    names, palettes = about.get("classes") or {}, about.get("palette") or {}
+    return [
+        Task(
+            task,
+            *classes_of({"net": {"num_classes": count}, "classes": names.get(task), "palette": palettes.get(task)}),
+        )
+        for task, count in counts.items()
+    ]
 
 
 def classes_of(about: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
@@ -129,8 +188,14 @@ def _is_picture(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() in SUFFIXES and not ours and not path.name.startswith(".")
 
 
-def _check_free(out: Path, names: Iterable[str], overwrite: bool) -> None:
-    there = [out / (name + suffix) for name in names for suffix in (LABEL, OVERLAY) if (out / (name + suffix)).exists()]
+def _file(name: str, task: Task, suffix: str) -> str:
+    """NAME.label.png, or of a task with a name NAME.TASK.label.png."""
+    return f"{name}.{task.name}{suffix}" if task.name else name + suffix
+
+
+def _check_free(out: Path, names: Iterable[str], tasks: Sequence[Task], overwrite: bool) -> None:
+    files = [out / _file(name, task, suffix) for name in names for task in tasks for suffix in (LABEL, OVERLAY)]
+    there = [file for file in files if file.exists()]
     if there and not overwrite:
         more = f" and {counted(len(there) - 1, 'more file')}" if len(there) > 1 else ""
         raise ConfigError(f"{there[0]}{more} would be replaced; say --overwrite, or choose another --out")
@@ -149,6 +214,8 @@ def _parser() -> Parser:
     parser.add_argument("pictures", metavar="PICTURE", nargs="+", help="picture files, or folders of them")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; made if it is not there")
     parser.add_argument("--max-side", type=positive, metavar="N", help="make larger pictures smaller before labelling")
+    parser.add_argument("--depth", metavar="DIR", help="for nets that see it: 16-bit PNGs, distances in millimetres")
+    parser.add_argument("--hha", metavar="DIR", help="for nets that see it: HHA pictures")
     parser.add_argument("--overwrite", action="store_true", help="replace results that are there already")
     add_net_flags(parser)
     add_device_flags(parser)

@@ -18,6 +18,7 @@ from minifcn import backend, checkpoint, data, models, parallel, recipes, weight
 from minifcn import config as configuration
 from minifcn.command import Parser, reports_errors
 from minifcn.config import TrainConfig
+from minifcn.data import mean_of, num_classes_of
 from minifcn.errors import CheckpointError, ConfigError
 from minifcn.files import sha256
 from minifcn.net import Net
@@ -60,11 +61,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     if config.threads:
         parallel.set_threads(config.threads)
     train, val = open_sets(config)
+    if not config.mean and mean_of(train) != data.MEAN_BGR:  # where no weights have been trained with another
+        config = dataclasses.replace(config, mean=",".join(map(str, mean_of(train))))
+        print(f"  mean = {config.mean} ({train.name}'s own)")
+    classes = num_classes_of(train)
     objective = Objective(config, train)
 
     # Before a batch is made, which may be too large itself.
     shape = dry_run.batch_shape(config, train)
-    plans = [dry_run.memory(design(config, stage, train.num_classes), shape, objective.xp) for stage in stages]
+    plans = [dry_run.memory(design(config, stage, classes), shape, objective.xp) for stage in stages]
     for _, lines in plans:
         print(*lines, sep="\n", flush=True)
     if arguments.dry_run and not all(fits for fits, _ in plans):
@@ -74,17 +79,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         start = saved.state["step"] if saved else 0
         loader = data.Loader(
             train, config.batch_size, config.seed, augmentation(config), start_step=start * config.iter_size,
-            mean=configuration.mean_of(config),
+            mean=configuration.mean_of(config), modalities=models.modalities_of(config.net),
         )  # fmt: skip
         stack.enter_context(loader)
         stage = _stage_of(saved, stages) if saved else stages[0]
-        net = build(config, train.num_classes, initialise=saved is None, stage=stage)
+        net = build(config, classes, initialise=saved is None, stage=stage)
         for line in rates.lines(net, config):
             print(line)
         first = loader.batch(start * config.iter_size)
         print(_rates(config, stage.lr, first))
         checks.output(net, first)
-        checks.labels(first, train.num_classes)
+        checks.labels(first, classes)
         checks.trunk(net)
         if arguments.dry_run:
             return dry_run.report(net, first, objective, train, val)
@@ -103,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         progress = stack.enter_context(Progress(session.step, stages[-1].end, config.log_every))
         for following in stages[stage.index :]:
             if following is not stage:
-                net = build(config, train.num_classes, initialise=True, stage=following)
+                net = build(config, classes, initialise=True, stage=following)
                 progress.say(f"{following.net} from {weights.transplant(net, session.net)}")
                 session.begin(following, net)
             learn(session, progress, stop)
@@ -166,7 +171,7 @@ def _resumed(arguments: argparse.Namespace) -> tuple[TrainConfig, checkpoint.Che
     saved = checkpoint.load(folder.checkpoint)
     before = configuration.resolve(saved.state["config"], {}, where=str(folder.checkpoint))
     for name, old, new in configuration.differences(before, config):
-        if name not in configuration.FREE_ON_RESUME:
+        if not configuration.may_change(name, before, config):
             raise CheckpointError(
                 f"{folder}: {name} was {old!r} and is now {new!r}, but a run goes on as it began (what may change: "
                 f"{', '.join(sorted(configuration.FREE_ON_RESUME))}); for a new run from its weights, use --init"
@@ -197,7 +202,7 @@ def _echo(config: TrainConfig, stages: list[Stage]) -> None:
         print(f"  {line}")
 
 
-def build(config: TrainConfig, num_classes: int, initialise: bool, stage: Stage | None = None) -> Net:
+def build(config: TrainConfig, num_classes: int | dict[str, int], initialise: bool, stage: Stage | None = None) -> Net:
     """The net of a stage (of none given, the first) with its first weights, on its device.
 
     [seed, stage, 2] is a stream that the loader draws nothing from.
@@ -210,7 +215,9 @@ def build(config: TrainConfig, num_classes: int, initialise: bool, stage: Stage 
     return net.to(backend.for_device(config.device))
 
 
-def design(config: TrainConfig, stage: Stage, num_classes: int, rng: np.random.Generator | None = None) -> Net:
+def design(
+    config: TrainConfig, stage: Stage, num_classes: int | dict[str, int], rng: np.random.Generator | None = None
+) -> Net:
     """The net of a stage; without rng its weights take no memory, to plan with."""
     padding = None if config.input_padding == "preset" else config.input_padding
     net = models.build(

@@ -57,7 +57,7 @@ def test_the_command_takes_bare_arrays_and_says_what_it_assumed(tmp_path, capsys
     path = str(tmp_path / "bare.safetensors")
     save_file(models.build("fcn8s", 7, "tiny").state_dict(), path)
     assert evaluate.main([path, "--data", "shapes:size=40,val=1"]) == 2
-    assert "fit fcn8s and fcn8s-atonce; name it (--net)" in capsys.readouterr().err
+    assert "fit fcn8s and fcn8s-atonce; name it (--net" in capsys.readouterr().err
     assert evaluate.main([path, "--data", "shapes:size=40,val=1", "--net", "fcn8s"]) == 0
     told = capsys.readouterr()
     assert "mean IU" in told.out
@@ -141,7 +141,7 @@ def test_refuses_with_one_message_and_status_2(flags, message, tmp_path, capsys)
 def test_a_bad_out_is_refused_before_the_work(out, tmp_path, capsys, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(evaluate, "evaluate", lambda *args, **kwargs: pytest.fail("has begun to work"))
+    monkeypatch.setattr(evaluate, "evaluate_tasks", lambda *args, **kwargs: pytest.fail("has begun to work"))
     data = "shapes:size=40,val=1"
     weights = save_fcn(tmp_path / "weights.safetensors", open_shapes("size=40,val=1", "val").classes)
     assert evaluate.main([weights, "--data", data, "--out", out, "--threads", "0"]) == 2

@@ -197,7 +197,7 @@ def test_an_out_that_is_a_file_is_refused(weights, pictures, tmp_path, capsys):
 def test_where_no_picture_can_be_labelled_nothing_is_left(weights, tmp_path, capsys):
     out = tmp_path / "new" / "out"
     assert predict.main([weights, str(tmp_path / "gone.png"), "--out", str(out), "--threads", "0"]) == 2
-    assert "0 of 1 pictures labelled" in capsys.readouterr().out
+    assert "0 of 1 picture labelled" in capsys.readouterr().out
     assert not out.parent.exists()
 
 

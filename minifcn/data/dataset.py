@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,6 +85,13 @@ def num_classes_of(dataset: Dataset) -> int | dict[str, int]:
     return len(tasks[0].classes) if len(tasks) == 1 else {task.name: len(task.classes) for task in tasks}
 
 
+def told_of(tasks: Sequence[Task]) -> dict[str, Any]:
+    """Names and colours of the classes as weight files tell them: of several tasks, task -> names, task -> colours."""
+    classes = {task.name: task.classes for task in tasks}
+    palette = {task.name: task.palette[: len(task.classes)].tolist() for task in tasks}
+    return {"classes": classes.get("", classes), "palette": palette.get("", palette)}
+
+
 def class_counts(label: NDArray[np.uint8], num_classes: int) -> NDArray[np.int64]:
     """How many pixels of a label map have each class, (num_classes,); ignored pixels are not counted."""
     return np.bincount(label.ravel(), minlength=256)[:num_classes]
@@ -118,4 +125,5 @@ __all__ = [
     "mean_of",
     "num_classes_of",
     "tasks_of",
+    "told_of",
 ]

@@ -84,9 +84,11 @@ def with_stride(name: str, stride: int) -> str:
     raise ShapeError(f"there is no net of stride {stride} like {name}")
 
 
-def modalities_of(net: Net) -> tuple[str, ...]:
-    """What each of a net's inputs takes: ("color",) for most."""
-    head = HEADS.get(net.spec.get("name", ""))
+def modalities_of(net: Net | str) -> tuple[str, ...]:
+    """What each input of a net, or of the net of that name, takes: for most ("color",). ShapeError for no name."""
+    if isinstance(net, str):
+        family(net)
+    head = HEADS.get(net if isinstance(net, str) else net.spec.get("name", ""))
     return head.sees if head else COLOUR
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minifcn.backend import xp_of
 from minifcn.config import TrainConfig
@@ -15,15 +16,21 @@ from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError
 from minifcn.net import Net
 
 
-def labels(batch: Batch, num_classes: int) -> None:
-    """DataError that names the picture if a label is neither a class nor 255."""
-    wrong = (batch.labels >= num_classes) & (batch.labels != IGNORE)
+def labels(batch: Batch, num_classes: int | Mapping[str, int]) -> None:
+    """DataError that names the picture if a label is neither a class of its task nor 255."""
+    counts = num_classes.values() if isinstance(num_classes, Mapping) else [num_classes]
+    for target, count in zip(batch.targets, counts, strict=True):
+        _labels(batch.names, target, count)
+
+
+def _labels(names: Sequence[str], target: NDArray[np.uint8], num_classes: int) -> None:
+    wrong = (target >= num_classes) & (target != IGNORE)
     if not wrong.any():
         return
     n = int(np.flatnonzero(wrong.any(axis=(1, 2)))[0])
-    values = ", ".join(str(value) for value in np.unique(batch.labels[n][wrong[n]])[:5])
+    values = ", ".join(str(value) for value in np.unique(target[n][wrong[n]])[:5])
     raise DataError(
-        f"{batch.names[n]}: {int(wrong[n].sum())} pixels have labels outside 0..{num_classes - 1}: {values}; map them "
+        f"{names[n]}: {int(wrong[n].sum())} pixels have labels outside 0..{num_classes - 1}: {values}; map them "
         f"to a class or to {IGNORE} (ignored), or list all classes; `minifcn data check SPEC` finds all such files"
     )
 
@@ -47,7 +54,8 @@ def trunk(net: Net) -> None:
 
 def output(net: Net, batch: Batch) -> None:
     """ConfigError if the net does not score every pixel of its input."""
-    shape = net.plan(batch.x.shape).output_shape
+    shapes = net.shapes(*(x.shape for x in batch.inputs))
+    shape = shapes[net.outputs[0]]
     if tuple(shape[2:]) != batch.x.shape[2:]:
         raise ConfigError(
             f"net {net.spec.get('name')}: expected scores for each of {batch.x.shape[2:]} pixels, got an output of "

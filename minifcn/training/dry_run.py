@@ -9,7 +9,7 @@ from minifcn import backend
 from minifcn.config import TrainConfig
 from minifcn.data import IGNORE, Batch
 from minifcn.data.check import examine
-from minifcn.data.dataset import Dataset
+from minifcn.data.dataset import Dataset, tasks_of
 from minifcn.errors import DataError
 from minifcn.net import Net
 from minifcn.training.objective import Objective
@@ -32,7 +32,7 @@ def batch_shape(config: TrainConfig, train: Dataset) -> tuple[int, int, int, int
 
 def memory(net: Net, shape: tuple[int, ...], xp: backend.Namespace) -> tuple[bool, list[str]]:
     """Whether training on batches of this shape fits the memory; and what it costs, with a warning if it does not."""
-    plan = net.plan(shape)
+    plan = net.plan(*net.input_shapes(shape))
     available = backend.memory(xp)["available"]
     fits = plan.peak_bytes <= available
     lines = [
@@ -53,19 +53,23 @@ def report(net: Net | None, batch: Batch | None, objective: Objective, train: Da
     """Prints the findings; 1 if training would stumble over the data, else 0. No net and batch if they do not fit."""
     problems = 0
     for dataset in (train, val):
-        findings = examine(Subset(dataset, LOOKED_AT))
-        problems += len(findings.problems)
-        print(*findings.lines(), sep="\n")
+        for task in range(len(tasks_of(dataset))):
+            findings = examine(Subset(dataset, LOOKED_AT), task=task)
+            problems += len(findings.problems)
+            print(*findings.lines(), sep="\n")
     if net is None or batch is None:
         print("loss at start: not computed, as training needs more memory than there is")
         return 1 if problems else 0
     value = float(objective.loss(net, batch)[0])
-    counted = max(1, int((batch.labels != IGNORE).sum()) / len(batch.names))
-    per_pixel = value / counted if objective.reduction == "sum" else value
-    classes = train.num_classes
+    classes = [len(task.classes) for task in tasks_of(train)]
+    counted = [max(1, int((target != IGNORE).sum()) / len(batch.names)) for target in batch.targets]
+    if objective.reduction == "mean":
+        counted = [1.0] * len(classes)
+    knowing_nothing = sum(n * math.log(count) for n, count in zip(counted, classes, strict=True)) / counted[0]
     print(
-        f"loss at start: {per_pixel:.4f} a pixel (total {value:.4g}); "
-        f"a net that knows nothing of {classes} classes has log {classes} = {math.log(classes):.4f}"
+        f"loss at start: {value / counted[0]:.4f} a pixel (total {value:.4g}); "
+        f"a net that knows nothing of {' and '.join(map(str, classes))} classes has "
+        f"{' + '.join(f'log {count}' for count in classes)} = {knowing_nothing:.4f}"
     )
     return 1 if problems else 0
 

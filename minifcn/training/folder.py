@@ -6,6 +6,9 @@ curves.png, samples.png  the log, and some pictures with truth and prediction
 weights.safetensors      the net, for `minifcn evaluate` and `minifcn predict`
 weights-NET.safetensors  under --stages, the nets of the stages before the last
 checkpoint.safetensors   for `minifcn train --resume`
+
+With several tasks, samples.png and the first columns of the log are the first task's; samples-TASK.png and the columns
+TASK_pixel_accuracy ... are the others'.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import datetime
 import itertools
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +44,10 @@ class RunFolder:
         self.samples = path / "samples.png"
         self.weights = path / "weights.safetensors"
         self.checkpoint = path / "checkpoint.safetensors"
+
+    def samples_of(self, task: str) -> Path:
+        """samples.png; of another task than the first, samples-TASK.png."""
+        return self.samples.with_stem(f"samples-{task}") if task else self.samples
 
     def __str__(self) -> str:
         return str(self.path)
@@ -84,10 +92,15 @@ class RunFolder:
 
 
 class Log:
-    """The rows of log.csv. Losses stay on the device until `settle`, so that a GPU is not waited for at every step."""
+    """The rows of log.csv; `tasks` names those beyond the first.
 
-    def __init__(self, path: Path) -> None:
+    Losses stay on the device until `settle`, so that a GPU is not waited for at every step.
+    """
+
+    def __init__(self, path: Path, tasks: Sequence[str] = ()) -> None:
         self.rows: list[dict[str, Any]] = []
+        self.columns = [*COLUMNS, *(f"{task}_{measure}" for task in tasks for measure in MEASURES)]
+        self._tasks = tasks
         self._path = path
         self._pending: list[tuple[dict[str, Any], Array]] = []
         self._written = 0
@@ -105,7 +118,7 @@ class Log:
                 f"{self._path}: cannot be continued: expected a row for each of the steps 1..{step} without gaps, "
                 f"got {len(rows)}"
             )
-        if damaged := [row["step"] for row in rows if not set(COLUMNS[:4]) <= row.keys() <= set(COLUMNS)]:
+        if damaged := [row["step"] for row in rows if not set(COLUMNS[:4]) <= row.keys() <= set(self.columns)]:
             raise CheckpointError(f"{self._path}: cannot be continued: step {damaged[0]} lacks or adds columns")
         self.rows = rows
         self._written = 0
@@ -127,9 +140,10 @@ class Log:
             self.rows.append({**row, "loss": loss})
         return None
 
-    def score(self, scores: Scores) -> None:
-        """The measures after the step of the last settled row."""
-        self.rows[-1].update({name: getattr(scores, name) for name in MEASURES})
+    def score(self, scores: Sequence[Scores]) -> None:
+        """The measures of each task after the step of the last settled row."""
+        for prefix, values in zip(["", *(f"{task}_" for task in self._tasks)], scores, strict=True):
+            self.rows[-1].update({prefix + name: getattr(values, name) for name in MEASURES})
         self._written = 0  # the row may be in the file already: after a resume in the middle of an evaluation
 
     def write(self) -> None:
@@ -139,21 +153,20 @@ class Log:
             return
         try:
             with open(self._path, "a", newline="", encoding="utf-8") as file:
-                _writer(file).writerows(self.rows[self._written :])
+                self._writer(file).writerows(self.rows[self._written :])
         except OSError as error:
             raise MinifcnError(f"{self._path}: cannot be written ({error.strerror})") from error
         self._written = len(self.rows)
 
     def _rewrite(self) -> None:
         with atomic_path(self._path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
-            writer = _writer(file)
+            writer = self._writer(file)
             writer.writeheader()
             writer.writerows(self.rows)
         self._written = len(self.rows)
 
-
-def _writer(file: Any) -> csv.DictWriter:
-    return csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+    def _writer(self, file: Any) -> csv.DictWriter:
+        return csv.DictWriter(file, self.columns, restval="", lineterminator="\n")
 
 
 def _read(column: str, text: str) -> int | float | str:

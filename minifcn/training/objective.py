@@ -19,40 +19,48 @@ class Objective:
     """Softmax cross-entropy over the pixels of a batch, as the configuration says: sum or mean, with class weights,
     over all of them or a sample.
 
-    The sum is the reference's: over pixels, divided by the number of pictures.
+    The sum is the reference's: over pixels, divided by the number of pictures. The losses of several tasks are summed.
     """
 
     def __init__(self, config: TrainConfig, train: Dataset) -> None:
         self.xp = backend.for_device(config.device)
         self.reduction = config.loss
-        self.num_classes = train.num_classes
+        self.num_classes = data.num_classes_of(train)
         self.sampling = Sampling.of(config)
-        self.class_weights: Array | None = None
+        tasks = data.tasks_of(train)
+        self.class_weights: list[Array | None] = [None] * len(tasks)
         if config.class_weights == "sqrt-inverse":
-            weights = recipes.class_weights(data.class_shares(train))
-            self.class_weights = self.xp.asarray(weights.astype(np.float32))
+            weights = [recipes.class_weights(data.class_shares(train, task)) for task in range(len(tasks))]
+            self.class_weights = [self.xp.asarray(each.astype(np.float32)) for each in weights]
 
-    def loss(self, net: Net, batch: data.Batch) -> tuple[Array, Array]:
-        """(loss, its gradient at the scores) of one forward pass. Labels are checked on the host, by picture."""
+    def loss(self, net: Net, batch: data.Batch) -> tuple[Array, list[Array]]:
+        """(loss, its gradient at each task's scores) of a forward pass. Labels are checked on the host, by picture."""
         checks.labels(batch, self.num_classes)
         mask = self.sampling.mask(net, batch)
-        scores = net.forward(backend.to(batch.x, self.xp))  # (N, C, H, W)
-        value, cache = ops.softmax_cross_entropy(
-            scores,
-            backend.to(batch.labels, self.xp),
-            reduction=self.reduction,
-            class_weights=self.class_weights,
-            mask=None if mask is None else backend.to(mask, self.xp),
-            check_labels=False,
-        )
+        counts = None if mask is None else backend.to(mask, self.xp)
+        scores = net.forward(*(backend.to(x, self.xp) for x in batch.inputs))  # of each task (N, C, H, W)
         share = 1.0 / len(batch.names) if self.reduction == "sum" else 1.0
-        return value * share, ops.softmax_cross_entropy_backward(share, cache)[0]
+        total: Array = 0.0
+        dscores: list[Array] = []
+        tasks = zip(scores if isinstance(scores, tuple) else (scores,), batch.targets, self.class_weights, strict=True)
+        for task_scores, labels, class_weights in tasks:
+            value, cache = ops.softmax_cross_entropy(
+                task_scores,
+                backend.to(labels, self.xp),
+                reduction=self.reduction,
+                class_weights=class_weights,
+                mask=counts,
+                check_labels=False,
+            )
+            total = total + value * share
+            dscores += ops.softmax_cross_entropy_backward(share, cache)
+        return total, dscores
 
     def accumulate(self, net: Net, batches: Iterator[data.Batch], count: int) -> Array:
         """Adds the gradients of `count` batches into the net; returns their mean loss, still on the device."""
         total: Array = 0.0
         for _ in range(count):
             value, dscores = self.loss(net, next(batches))
-            net.backward(dscores)
+            net.backward(*dscores)
             total = total + value
         return total / count

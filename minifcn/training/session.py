@@ -12,8 +12,8 @@ import numpy as np
 from minifcn import checkpoint, data, weights
 from minifcn.backend import Array
 from minifcn.config import TrainConfig, mean_of
-from minifcn.data.dataset import Dataset
-from minifcn.inference import evaluate, predict
+from minifcn.data.dataset import Dataset, told_of
+from minifcn.inference import evaluate_tasks, label_maps
 from minifcn.inspection import plots
 from minifcn.metrics import Scores, table
 from minifcn.net import Net
@@ -44,15 +44,15 @@ class Session:
         self.val = val
         self.mean = mean_of(config)  # of the pictures
         self.init = init  # file and sha256 of the weights that it began with
-        self.log = Log(folder.log)
+        self.log = Log(folder.log, [task.name for task in data.tasks_of(train)[1:]])
         self.step = 0
         self.stage: Stage
         self.net: Net
         self.sgd: MomentumSGD
-        self._classes, self._palette = train.classes, train.palette
+        self._tasks = data.tasks_of(train)
         self._evaluated = True  # whether an evaluation that the current step calls for has been made
         self._saved: tuple[Stage, int, bool] | None = None
-        self._scores: Scores | None = None
+        self._scores: list[Scores] = []  # of each task
         self._seconds = 0.0  # in earlier sittings
         self._since = time.perf_counter()
 
@@ -89,14 +89,15 @@ class Session:
     def complete(self, progress: Progress, stop: Callable[[], bool]) -> None:
         """What is still to be done after the current step: also at a resume, when Ctrl-C had cut it short."""
         if not self._evaluated and not stop():
-            confusion = evaluate(self.net, self.val, progress=False, mean=self.mean, stop=stop)
-            if confusion is not None:
-                self._evaluated, self._scores = True, confusion.scores()
+            confusions = evaluate_tasks(self.net, self.val, progress=False, mean=self.mean, stop=stop)
+            if confusions is not None:
+                self._evaluated, self._scores = True, [confusion.scores() for confusion in confusions]
                 self.log.score(self._scores)
-                progress.say(
-                    f"step {self.step}: mean IU {self._scores.mean_iu:.4f}, "
-                    f"pixel accuracy {self._scores.pixel_accuracy:.4f} on {self.val.name}"
-                )
+                for task, scores in zip(self._tasks, self._scores, strict=True):
+                    progress.say(
+                        f"step {self.step}: {task.name}{' ' * bool(task.name)}mean IU {scores.mean_iu:.4f}, "
+                        f"pixel accuracy {scores.pixel_accuracy:.4f} on {self.val.name}"
+                    )
         if self._due(self.step):
             self.log.write()
         every = self.config.checkpoint_every
@@ -105,8 +106,7 @@ class Session:
 
     def end(self) -> None:
         """Leaves the weights of the stage that is complete in the folder."""
-        colours = self._palette[: len(self._classes)].tolist()
-        about = {"classes": self._classes, "palette": colours, "mean": self.mean, "source": "minifcn train"}
+        about = {**told_of(self._tasks), "mean": self.mean, "source": "minifcn train"}
         if self.init:
             about["init"] = self.init
         weights.save(self._weights(self.stage), self.net, about)
@@ -118,8 +118,8 @@ class Session:
         print(f"\n{self.val.name}, {len(self.val)} pictures, after {self.step} steps in {self._elapsed():.0f} s\n")
         if len(self.stages) > 1:
             print(stage_table(self.stages, self.log.rows), end="\n\n")
-        assert self._scores is not None  # the last step is always evaluated
-        print(table(self._scores, self._classes))
+        for task, scores in zip(self._tasks, self._scores, strict=True):  # the last step is always evaluated
+            print(*[f"task {task.name}\n"] * bool(task.name), table(scores, task.classes), sep="\n")
         print(f"\n{self.folder}: " + ", ".join(sorted(path.name for path in self.folder.path.iterdir())))
 
     def _settle(self) -> None:
@@ -158,17 +158,21 @@ class Session:
         """Samples spread over the validation set, with truth and prediction: of each stage, if there are several."""
         size = len(self.val)
         samples = [self.val[i * size // min(count, size)] for i in range(min(count, size))]
-        predictions: list[dict[str, np.ndarray]] = [{} for _ in samples]
+        predictions: list[dict[str, list[np.ndarray]]] = [{} for _ in samples]
         for stage in self.stages:
             net = self.net if stage == self.stage else weights.open_net(self._weights(stage))[0].to(self.objective.xp)
             for sample, labels in zip(samples, predictions, strict=True):
-                labels[stage.net] = predict(net, sample.image, self.mean)
-        shown = list(zip(samples, predictions, strict=True))
-        about = self._classes, self._palette, self.folder.samples, self.val.ignore_index
-        if len(self.stages) > 1:
-            plots.stages([(s.name, s.image, s.label, labels) for s, labels in shown], *about)
-        else:
-            plots.samples([(s.name, s.image, s.label, labels[self.stage.net]) for s, labels in shown], *about)
+                labels[stage.net] = label_maps(net, sample.image, self.mean, beside=sample.beside)
+        for k, task in enumerate(self._tasks):
+            by_net = [{net: labels[k] for net, labels in each.items()} for each in predictions]
+            shown = list(zip(samples, by_net, strict=True))
+            path = self.folder.samples_of(task.name if k else "")
+            about = task.classes, task.palette, path, self.val.ignore_index
+            if len(self.stages) > 1:
+                plots.stages([(s.name, s.image, s.labels[k], labels) for s, labels in shown], *about)
+            else:
+                last = self.stage.net
+                plots.samples([(s.name, s.image, s.labels[k], labels[last]) for s, labels in shown], *about)
 
     def _weights(self, stage: Stage) -> Path:
         return self.folder.weights if stage == self.stages[-1] else self.folder.stage_weights(stage.net)

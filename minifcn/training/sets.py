@@ -2,47 +2,77 @@
 
 from __future__ import annotations
 
-from minifcn import data
+from collections.abc import Sequence
+
+from minifcn import data, models
 from minifcn.config import TrainConfig
-from minifcn.data.dataset import Dataset, Sample, check_index
+from minifcn.data.dataset import Dataset, Sample, check_index, mean_of, tasks_of
+from minifcn.data.pairs import PairDataset, overlap
 from minifcn.data.transforms import Mirror, RandomCrop, Scale, Transform, Translate
-from minifcn.errors import ConfigError
+from minifcn.errors import ConfigError, counted
 
 
 class Subset:
-    """The first `count` samples of a data set, or all if it has fewer."""
+    """Some samples of a data set: the first `kept`, or all if it has fewer; or those of the numbers `kept`."""
 
-    def __init__(self, dataset: Dataset, count: int) -> None:
+    def __init__(self, dataset: Dataset, kept: int | Sequence[int]) -> None:
         self._dataset = dataset
-        self._count = min(count, len(dataset))
-        self.name = f"{dataset.name}[:{self._count}]"
+        self._kept = range(min(kept, len(dataset))) if isinstance(kept, int) else kept
+        self.name = f"{dataset.name}[:{len(self._kept)}]" if isinstance(kept, int) else dataset.name
         self.classes, self.palette, self.ignore_index = dataset.classes, dataset.palette, dataset.ignore_index
+        self.tasks, self.mean = tasks_of(dataset), mean_of(dataset)
 
     @property
     def num_classes(self) -> int:
         return len(self.classes)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._kept)
 
     def __getitem__(self, i: int, /) -> Sample:
         check_index(self, i)
-        return self._dataset[i]
+        return self._dataset[self._kept[i]]
 
 
 def open_sets(config: TrainConfig) -> tuple[Dataset, Dataset]:
-    """(training set, evaluation set); the same few pictures for both under `overfit`."""
-    train = data.open_dataset(config.data, config.split)
+    """(training set, evaluation set); the same few pictures for both under `overfit`.
+
+    Raises ConfigError if they have other classes, or pictures in common that `overlap` does not allow for.
+    """
+    modalities = models.modalities_of(config.net)
+    train = data.open_dataset(config.data, config.split, modalities)
     if config.overfit:
         few = Subset(train, config.overfit)
         return few, few
-    val = data.open_dataset(config.val_data or config.data, config.val_split)
-    if val.classes != train.classes:
+    val = data.open_dataset(config.val_data or config.data, config.val_split, modalities)
+    if data.num_classes_of(val) != data.num_classes_of(train) or val.classes != train.classes:
         raise ConfigError(
-            f"val_data: expected the {train.num_classes} classes of {config.data}, "
-            f"got {val.num_classes} in {config.val_data}"
+            f"val_data: expected the {data.num_classes_of(train)} classes of {config.data}, "
+            f"got {data.num_classes_of(val)} in {config.val_data}"
         )
+    if config.overlap != "allow":
+        train = apart(train, val, drop=config.overlap == "drop")
     return train, Subset(val, config.val_limit) if config.val_limit else val
+
+
+def apart(train: Dataset, val: Dataset, drop: bool) -> Dataset:
+    """`train` if it shares no picture with `val`; else, with `drop`, the rest of it, and without it a ConfigError."""
+    shared = overlap(train, val)
+    if not shared:
+        return train
+    what = f"{counted(len(shared), 'picture')} of the {len(train)} of {train.name} also in {val.name}"
+    rest = (
+        [i for i, pair in enumerate(train.pairs) if pair.name not in shared] if isinstance(train, PairDataset) else []
+    )
+    if not drop or not rest:
+        names = ", ".join(shared[:3]) + " ..." * (len(shared) > 3)
+        raise ConfigError(
+            f"{what}: {names}. Scores on pictures that were trained on say nothing about others: leave them out of "
+            "training with --overlap drop, choose another --val-split (beside SBD's train, VOC's seg11valid), or say "
+            "--overlap allow"
+        )
+    print(f"{what}: left out of training")
+    return Subset(train, rest)
 
 
 def augmentation(config: TrainConfig) -> list[Transform]:

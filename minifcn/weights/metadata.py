@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
@@ -42,10 +42,15 @@ def _classes(value: Any) -> bool:
     return names and len(value) > 0 and len(set(value)) == len(value)
 
 
-_ENTRIES = {
+def _of_each_task(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """A test of what is one value, or for several tasks one under each task's name."""
+    return lambda value: all(map(fits, value.values())) if isinstance(value, dict) and value else fits(value)
+
+
+_ENTRIES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "channels": (lambda value: isinstance(value, str), "text"),
     "mean": (_mean, "three finite numbers"),
     "scale": (_number, "a finite number"),
-    "palette": (_palette, "at most 256 colours of three whole numbers 0..255"),
-    "classes": (_classes, "a list of names, none empty and none twice"),
+    "palette": (_of_each_task(_palette), "at most 256 colours of three whole numbers 0..255"),
+    "classes": (_of_each_task(_classes), "a list of names, none empty and none twice"),
 }

@@ -83,9 +83,9 @@ def open_net(path: str | PathLike[str], spec: Mapping[str, Any] | None = None) -
         if net.spec.get(key) != value:
             raise WeightsError(f"{path}: its {key} is {net.spec.get(key)!r}, as the file says, not {value!r}")
     names = metadata.get("classes", [])
-    count = sum(models.tasks_of(net).values())
-    if names and len(names) != count:
-        raise WeightsError(f"{path}: its metadata names {len(names)} classes, its net has {count}")
+    named = {task: len(each) for task, each in names.items()} if isinstance(names, dict) else len(names)
+    if names and named != net.spec["num_classes"]:
+        raise WeightsError(f"{path}: its metadata names {named} classes, its net has {net.spec['num_classes']}")
     report = _put(net, path, arrays, metadata)
     return net, {**INPUT, **metadata, "net": net.spec, "assumed": assumed + report.assumed}
 

@@ -145,7 +145,7 @@ def test_pixels_of_other_cells_do_not_count(rng, settings):
     objective = Objective(config, open_sets(config)[0])
     mask = Sampling.of(config).mask(net, one)
     assert 0 < mask.sum() < mask.size
-    value, dscores = objective.loss(net, one)
+    value, (dscores,) = objective.loss(net, one)
     assert float(value) == pytest.approx(np.log(7), rel=1e-6)  # scores start at zero; the mean is over what counts
     np.testing.assert_array_equal(np.abs(dscores).sum(axis=1) > 0, mask)
 
@@ -186,6 +186,6 @@ def test_mirror_jitter_and_class_weights_are_used_as_the_settings_say():
                          data="shapes:size=32,train=3")  # fmt: skip
     assert augmentation(config) == [Mirror(), Scale(1 / 1.5, 1.5), Translate(32), RandomCrop(64, 64)]
     assert augmentation(TrainConfig()) == []
-    weights = Objective(config, open_sets(config)[0]).class_weights
+    (weights,) = Objective(config, open_sets(config)[0]).class_weights
     assert weights.shape == (7,) and weights[0] < 1 < weights[1:].max() <= 4
-    assert Objective(TrainConfig(), open_sets(config)[0]).class_weights is None
+    assert Objective(TrainConfig(), open_sets(config)[0]).class_weights == [None]

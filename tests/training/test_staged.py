@@ -142,7 +142,12 @@ def test_killed_anywhere_and_resumed_is_as_if_never_killed(
 
 @pytest.mark.parametrize(
     ("owner", "name", "call", "steps"),
-    [(MomentumSGD, "step", 1, 1), (MomentumSGD, "step", 3, 3), (session, "evaluate", 2, 3), (weights, "save", 1, 3)],
+    [
+        (MomentumSGD, "step", 1, 1),
+        (MomentumSGD, "step", 3, 3),
+        (session, "evaluate_tasks", 2, 3),
+        (weights, "save", 1, 3),
+    ],
 )
 def test_stopped_at_the_end_of_a_stage_it_goes_on(
     whole, undrawn, tmp_path, monkeypatch, capsys, owner, name, call, steps
