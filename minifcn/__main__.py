@@ -19,6 +19,7 @@ COMMANDS = {
     "convert": ("minifcn.convert", "make a weight file of one from Caffe, PyTorch, Keras, ..., or inspect it"),
     "explain": ("minifcn.explain", "shapes, receptive fields, cost and memory of a net, layer by layer"),
     "gradcheck": ("minifcn.gradcheck.__main__", "compare every backward pass with finite differences"),
+    "experiments": ("minifcn.experiments.__main__", "the paper's experiments, each printed beside its figures"),
     "data": ("minifcn.data.__main__", "check a data set before training on it"),
 }
 

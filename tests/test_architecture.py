@@ -30,6 +30,9 @@ FLOORS = (
     {"inference", "training"},
 )
 
+#: What runs commands as a user would.
+RUNS_COMMANDS = frozenset({"experiments"})
+
 #: Rooms of the engine: what nothing above may leak into.
 ENGINE = frozenset().union(*FLOORS[:10])
 
@@ -47,11 +50,11 @@ NOT_IN_THE_ENGINE = {"matplotlib", "PIL", "tqdm", "argparse"}
 
 
 def floor(room: str) -> int:
-    """The floor of a room; commands (`train`, `predict`, ...) live on top."""
+    """The floor of a room; commands (`train`, `predict`, ...) live on top, and above them who runs commands."""
     for level, rooms in enumerate(FLOORS):
         if room in rooms:
             return level
-    return len(FLOORS)
+    return len(FLOORS) + (room in RUNS_COMMANDS)
 
 
 def room_of(path: Path, package: Path) -> str:

@@ -53,7 +53,7 @@ def curves(log_rows: Sequence[Mapping[str, Any]], path: str | PathLike) -> None:
         axes.spines[["top", "right"]].set_visible(False)
     figure.align_ylabels()
     upper.set_title(_duration(step, _column(log_rows, "seconds")), loc="left", fontsize=10, color="#555555")
-    _save(figure, path)
+    save(figure, path)
 
 
 def confusion(matrix: ConfusionMatrix, classes: Sequence[str], path: str | PathLike) -> None:
@@ -88,7 +88,7 @@ def confusion(matrix: ConfusionMatrix, classes: Sequence[str], path: str | PathL
         axes.text(j + 0.5, y, f"{100 * share[i, j]:.0f}", fontsize=points, color=colour, ha="center", va="center")
     headline = f"mean IU {scores.mean_iu:.3f}, pixel accuracy {scores.pixel_accuracy:.3f}"
     figure.suptitle(f"% of each class's true pixels ({headline})", fontsize=max(8.0, points + 1), color="#555555")
-    _save(figure, path)
+    save(figure, path)
 
 
 def samples(
@@ -306,6 +306,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
-def _save(figure: Figure, path: str | PathLike) -> None:
+def save(figure: Figure, path: str | PathLike) -> None:
+    """Write a figure as a PNG, whole or not at all; the same figure gives the same bytes."""
     with atomic_path(path) as temporary:  # no "Software" entry: matplotlib's version does not belong to the picture
         figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})

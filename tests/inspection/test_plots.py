@@ -36,7 +36,7 @@ def figure(monkeypatch):
 
     def make(plot, *arguments):
         caught = []
-        monkeypatch.setattr(plots, "_save", lambda figure, path: caught.append(figure))
+        monkeypatch.setattr(plots, "save", lambda figure, path: caught.append(figure))
         plot(*arguments, "unused.png")
         caught[0].set_dpi(150)
         caught[0].draw_without_rendering()

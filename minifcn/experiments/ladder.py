@@ -1,0 +1,82 @@
+"""Table 2: the finer the skips, the better the labels."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from minifcn import models
+from minifcn.experiments import report, runs
+from minifcn.inspection import charts
+
+ABOUT = """\
+Table 2 of the CVPR 2015 paper (section 4.2): FCN-32s with all but its scores fixed, FCN-32s, FCN-16s, FCN-8s, each
+skip stage starting from the one before; four metrics. Finer outputs label better, and boundaries gain most.
+
+32s-fixed trains the score layer alone. In the paper the trunk below it knows ImageNet; here it is random unless --init
+gives it weights, so that the score layer has to do with random features: the first step of the ladder is higher here.
+"""
+NETS = ("32s", "16s", "8s")
+FIXED = "32s-fixed"
+#: Table 2, on a subset of PASCAL VOC 2011 val: pixel accuracy, mean accuracy, mean IU, frequency weighted IU.
+PAPER = {
+    FIXED: (83.0, 59.7, 45.4, 72.0),
+    "32s": (89.1, 73.3, 59.4, 81.4),
+    "16s": (90.0, 75.7, 62.4, 83.0),
+    "8s": (90.3, 75.9, 62.7, 83.2),
+}
+#: Steps of the later stages, as a share of the first's, and their learning rates: what is trained from scratch learns
+#: on at the full rate, what starts from trained weights (--init) as in the paper at a hundredth.
+SHARES = (1.0, 0.6, 0.6)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    runs.add_flags(parser, 500, "steps of FCN-32s; 32s-fixed, 16s and 8s take 0.6 times as many", net="fcn8s")
+    parser.set_defaults(seeds=[1, 2, 3])
+    parser.add_argument(
+        "--stage-lr-factor", type=float, default=1.0, metavar="X",
+        help="learning rate of a stage as a share of the one before; the paper's is 0.01 (default: 1)",
+    )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace, out: Path) -> None:
+    steps = [max(1, round(share * arguments.iterations)) for share in SHARES]
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in PAPER}
+    for seed in arguments.seeds:
+        given = runs.settings(arguments, seed=seed, eval_every=0)
+        fixed = {**given, "net": models.with_stride(arguments.net, 32), "freeze": "trunk", "iterations": steps[-1]}
+        found[FIXED].append(runs.trained(out / f"{FIXED}-seed{seed}", f"seed {seed}, {FIXED}", fixed).measures())
+        staged = {
+            **given,
+            "net": arguments.net,
+            "stages": ",".join(NETS),
+            "stage_iterations": ",".join(map(str, steps)),
+            "stage_lr_factor": arguments.stage_lr_factor,
+        }
+        ended = runs.trained(out / f"staged-seed{seed}", f"seed {seed}, {', '.join(NETS)}", staged)
+        for k, name in enumerate(NETS, start=1):
+            found[name].append(ended.measures(sum(steps[:k])))
+    rows: list[dict[str, Any]] = []
+    for name, measured in found.items():
+        ours = {key: mean(one[key] for one in measured) for key in measured[0]}
+        each = {f"seed {seed}": one["mean IU"] for seed, one in zip(arguments.seeds, measured, strict=True)}
+        paper = dict(zip((f"paper {key}" for key in ours), PAPER[name], strict=True))
+        rows.append({"net": name, **ours, **each, **paper})
+    print(f"\n{arguments.data}, mean of {len(arguments.seeds)} seeds, in percent")
+    ours_only = [{key: value for key, value in row.items() if not key.startswith(("paper", "seed"))} for row in rows]
+    print(report.table(ours_only))
+    print("\nmean IU by seed, beside the paper's (PASCAL VOC 2011 val, table 2)")
+    print(report.table([_by_seed(row) for row in rows]))
+    print("\nthe paper's other metrics")
+    print(report.table([{"net": name, **dict(zip(runs.COLUMNS.values(), PAPER[name], strict=True))} for name in PAPER]))
+    report.write_csv(rows, out / "ladder.csv")
+    groups = {row["net"]: {"here": row["mean IU"], "paper (VOC)": row["paper mean IU"]} for row in rows}
+    charts.bars(groups, out / "ladder.png", "mean IU, %", f"{arguments.data}, {len(arguments.seeds)} seeds")
+
+
+def _by_seed(row: dict) -> dict:
+    return (
+        {"net": row["net"]} | {k: v for k, v in row.items() if k.startswith("seed")} | {"paper": row["paper mean IU"]}
+    )
