@@ -89,7 +89,7 @@ def test_on_real_labels_of_voc_the_order_and_the_size_of_the_figures_are_the_pap
         rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     for row in rows:
         assert row["nearest"] < row["majority"] < row["soft"] or row["factor"] == 4
-        assert row["factor"] > 32 or abs(row["soft"] - row["paper (VOC)"]) < 6
+        assert row["factor"] > 16 or abs(row["soft"] - row["paper (VOC)"]) < 4
 
 
 @pytest.mark.parametrize(
