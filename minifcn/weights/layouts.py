@@ -37,7 +37,7 @@ class Layout(NamedTuple):
     order: str
     arrays: Callable[[State], State]
     write: Write
-    extra: str = ""  # the package that reading it needs
+    extra: str = ""  # the package that writing it needs
     lacks: tuple[str, ...] = ()  # layers that are not to be used
     bytes_input: bool = False  # by torchvision's names, and yet not standardised
     classes: int | Mapping[str, int] = 5

@@ -43,7 +43,7 @@ def lines(seed: int = 0) -> list[str]:
     for layout in LAYOUTS:
         name, pictures = layout.published + layout.suffix, _short(layout.pictures)
         if layout.extra and find_spec(layout.extra) is None:
-            rows.append((name, f"needs {layout.extra}: pip install 'minifcn[convert]'", "", "", "", "-"))
+            rows.append((name, f"needs {layout.extra} to be tried: pip install {layout.extra}", "", "", "", "-"))
             continue
         row = measure(layout, np.random.default_rng(seed))
         error = f"{row.error:.1e}" + (" *" if layout.lacks else "")

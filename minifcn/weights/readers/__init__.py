@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 from minifcn.errors import WeightsError
 from minifcn.weights import tensors
@@ -18,6 +18,7 @@ MAGIC = {
     b"\x93NUMPY": npy.read,
     b"\x89HDF\r\n\x1a\n": hdf5.read,
     b"MATLAB 5.0": matconvnet.read,
+    b"MATLAB 7.3": matconvnet.read,
     b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19": pytorch.read,
 }
 
@@ -63,5 +64,5 @@ def _has_pickle(path: Path) -> bool:
     try:
         with ZipFile(path) as archive:
             return any(name.split("/")[-1] == "data.pkl" for name in archive.namelist())
-    except (BadZipFile, ValueError, OSError):
+    except Exception:  # on broken bytes zipfile raises whatever comes
         return path.suffix != ".npz"  # broken, as its reader will say

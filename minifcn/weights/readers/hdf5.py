@@ -21,6 +21,8 @@ def parse(path: Path) -> tuple[dict[str, np.ndarray], None]:
         # visititems follows hard links only, so nothing outside of the file is opened.
         file.visititems(lambda name, item: sets.update({name: item}) if isinstance(item, h5py.Dataset) else None)
         numbers = {name: item for name, item in sets.items() if item.dtype.kind == "f"}
+        if any(not isinstance(name, str) for name in sets):
+            raise ValueError("a name that is no text")
         for name, item in numbers.items():
             if item.is_virtual or item.external:
                 raise WeightsError(f"{name} lies in another file")

@@ -11,6 +11,8 @@ import numpy as np
 
 from minifcn.errors import WeightsError
 
+#: The mean of the pictures, RGB, if the file says it.
+Mean = tuple[float, float, float] | None
 MOST = 20  # times its own size that a file may unpack to; weights hardly shrink
 
 
@@ -24,7 +26,7 @@ class RawWeights:
     path: str
     container: str
     arrays: dict[str, np.ndarray]
-    mean: tuple[float, float, float] | None = None
+    mean: Mean = None
 
 
 class Reader(NamedTuple):
@@ -32,7 +34,7 @@ class Reader(NamedTuple):
 
     container: str
     title: str
-    parse: Callable[[Path], tuple[dict[str, np.ndarray], tuple[float, float, float] | None]]
+    parse: Callable[[Path], tuple[dict[str, np.ndarray], Mean]]
 
     def __call__(self, path: Path) -> RawWeights:
         """The file's weights. Whatever is wrong with it, the error is one WeightsError."""
@@ -43,7 +45,7 @@ class Reader(NamedTuple):
         except WeightsError as error:
             raise WeightsError(f"{path}: {error}") from error
         except Exception as error:  # on broken bytes, parsers of libraries, too, raise whatever comes
-            raise WeightsError(f"{path}: not a whole {self.title}: {str(error)[:200]}") from error
+            raise WeightsError(f"{path}: not a whole {self.title}: {str(error)[:200] or 'cut short'}") from error
         if not arrays:
             raise WeightsError(f"{path}: {self.title} without any array of numbers")
         return RawWeights(str(path), self.container, arrays, mean)
