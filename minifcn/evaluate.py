@@ -51,13 +51,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         confusions = evaluate_tasks(net, dataset, arguments.limit, mean=about["mean"])
         assert confusions is not None  # nothing asks it to stop
         for task, confusion in zip(tasks_of(dataset), confusions, strict=True):
-            print(*[f"task {task.name}\n"] * bool(task.name), table(confusion.scores(), task.classes), sep="\n")
+            print(table(confusion.scores(), task.classes, task.name))
             end = f"-{task.name}" if task.name else ""
             if out is not None:
                 write(confusion, task.classes, out, end)
                 print(f"\nwritten to {out}: scores{end}.csv, confusion{end}.csv, confusion{end}.png")
-            if task.name:
-                print()
     return 0
 
 

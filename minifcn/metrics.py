@@ -116,8 +116,11 @@ class ConfusionMatrix:
         return labels.astype(np.int64)
 
 
-def table(scores: Scores, classes: Sequence[str]) -> str:
-    """The four measures, then every class with its IU, its accuracy and its share of the truth; "-" for NaN."""
+def table(scores: Scores, classes: Sequence[str], task: str = "") -> str:
+    """The four measures, then every class with its IU, its accuracy and its share of the truth; "-" for NaN.
+
+    Under the name of the task, if it has one, and with an empty line at its end, for others will follow.
+    """
     if len(classes) != len(scores.class_iu):
         raise DataError(f"table: expected {len(scores.class_iu)} class names, got {len(classes)}")
     width = max(len("frequency weighted IU"), *(len(name) for name in classes))
@@ -131,7 +134,7 @@ def table(scores: Scores, classes: Sequence[str]) -> str:
     lines += ["", f"{'class':<{width}}  {'IU':>6}  {'accuracy':>8}  {'share':>7}"]
     rows = zip(classes, scores.class_iu, scores.class_accuracy, scores.class_share, strict=True)
     lines += [f"{name:<{width}}  {_text(u):>6}  {_text(a):>8}  {_percent(s):>7}" for name, u, a, s in rows]
-    return "\n".join(lines)
+    return "\n".join([f"task {task}", "", *lines, ""] if task else lines)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -119,7 +119,7 @@ class Session:
         if len(self.stages) > 1:
             print(stage_table(self.stages, self.log.rows), end="\n\n")
         for task, scores in zip(self._tasks, self._scores, strict=True):  # the last step is always evaluated
-            print(*[f"task {task.name}\n"] * bool(task.name), table(scores, task.classes), sep="\n")
+            print(table(scores, task.classes, task.name))
         print(f"\n{self.folder}: " + ", ".join(sorted(path.name for path in self.folder.path.iterdir())))
 
     def _settle(self) -> None:

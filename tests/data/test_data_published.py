@@ -3,8 +3,9 @@
 import shutil
 
 import numpy as np
+import published
 import pytest
-from PIL import Image
+from published import SIZE, numbers, put_cls, put_mat, put_picture
 
 from minifcn.data import Loader, class_shares, mean_of, num_classes_of, open_dataset, tasks_of
 from minifcn.data.__main__ import main
@@ -14,85 +15,25 @@ from minifcn.data.pairs import overlap
 from minifcn.data.siftflow import SCENES
 from minifcn.errors import DataError
 
-io = pytest.importorskip("scipy.io", reason="SciPy, which writes these files, is not installed")
-
-SIZE = (4, 6)  # height, width
-
-
-def put_picture(path, colour=(10, 20, 30)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", SIZE[::-1], colour).save(path)
-
-
-def put_mat(path, **variables):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    io.savemat(path, variables, do_compression=True)
-
-
-def numbers(*values, dtype=np.uint8):
-    """A label map of SIZE that deals some numbers to its pixels in turn."""
-    return np.resize(np.array(values), SIZE).astype(dtype)
-
-
-def put_cls(path, label):
-    """As SBD's cls/*.mat: a structure with three fields."""
-    put_mat(path, GTcls={"Boundaries": np.zeros((20, 1)), "CategoriesPresent": [[15]], "Segmentation": label})
-
 
 @pytest.fixture
 def sbd(tmp_path):
-    root = tmp_path / "benchmark_RELEASE" / "dataset"
-    for k, stem in enumerate(("2008_000008", "2008_000033", "2008_000042")):
-        put_picture(root / "img" / f"{stem}.jpg")
-        put_cls(root / "cls" / f"{stem}.mat", numbers(0, 15, 20 - k))
-    (root / "train.txt").write_text("2008_000008\n2008_000033\n")
-    (root / "val.txt").write_text("2008_000042\n")
-    return root
+    return published.sbd(tmp_path)
 
 
 @pytest.fixture
 def nyud(tmp_path):
-    root = tmp_path / "nyud"
-    for number in ("5001", "5002"):
-        put_picture(root / f"data/images/img_{number}.png")
-        put_picture(root / f"data/hha/img_{number}.png", (200, 100, 50))
-        (root / "data/depth").mkdir(exist_ok=True)
-        Image.fromarray(numbers(2550, 0, 5100, dtype=np.uint16)).save(root / f"data/depth/img_{number}.png")
-        put_mat(root / f"segmentation/img_{number}.mat", segmentation=numbers(0, 1, 40))
-    (root / "train.txt").write_text("5001\n")
-    (root / "val.txt").write_text("5002\n")
-    return root
+    return published.nyud(tmp_path)
 
 
 @pytest.fixture
 def siftflow(tmp_path):
-    root = tmp_path / "siftflow"
-    for stem in ("coast_natu975", "street_urb885"):
-        put_picture(root / "Images" / SCENES / f"{stem}.jpg")
-        names = np.array(["a", "b"], object)
-        put_mat(root / "SemanticLabels" / SCENES / f"{stem}.mat", S=numbers(0, 1, 33, dtype=float), names=names)
-        put_mat(root / "GeoLabels" / SCENES / f"{stem}.mat", S=numbers(-1, 1, 3, dtype=np.int16), names=names)
-    (root / "trainval.txt").write_text("coast_natu975\n")
-    (root / "test.txt").write_text("street_urb885\n")
-    return root
-
-
-LABELS = ["accordion", "aeroplane", "bedclothes", "cloth", "table", "air conditioner", "unknown"]
+    return published.siftflow(tmp_path)
 
 
 @pytest.fixture
 def context(tmp_path):
-    root, year = tmp_path / "pascal-context", tmp_path / "VOCdevkit" / "VOC2010"
-    for stem in ("2008_000002", "2010_000003"):
-        put_picture(year / "JPEGImages" / f"{stem}.jpg")
-        put_mat(root / "trainval" / f"{stem}.mat", LabelMap=numbers(1, 2, 3, 4, 5, 7, dtype=np.uint16))
-    (root / "labels.txt").write_text("".join(f"{k}: {name}\n" for k, name in enumerate(LABELS, 1)))
-    (root / "59_labels.txt").write_text("1: aeroplane\n2: diningtable\n3: bedcloth\n4: clothes\n")
-    (root / "33_labels.txt").write_text("1: aeroplane\n2: diningtable\n")
-    (year / "ImageSets/Main").mkdir(parents=True)
-    (year / "ImageSets/Main/train.txt").write_text("2008_000002\n")
-    (year / "ImageSets/Main/val.txt").write_text("2010_000003\n")
-    return root
+    return published.context(tmp_path)
 
 
 # --- right labels -----------------------------------------------------------------------------------------------------
