@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from minifcn import models, recipes
-from minifcn.data.preprocess import MEAN_BGR
+from minifcn.data.preprocess import MEAN_BGR, mean_from
 from minifcn.errors import ConfigError, MinifcnError, did_you_mean
 
 if sys.version_info >= (3, 11):
@@ -161,12 +161,9 @@ def mean_of(config: TrainConfig) -> list[float]:
     if not config.mean:
         return list(MEAN_BGR)
     try:
-        numbers = [float(text) for text in config.mean.split(",")]
+        return mean_from(config.mean)
     except ValueError:
-        numbers = []
-    if len(numbers) != 3 or not all(map(math.isfinite, numbers)):
-        raise ConfigError(f"--mean expects three numbers, such as 104,117,123, got {config.mean!r}")
-    return numbers
+        raise ConfigError(f"--mean expects three numbers, such as 104,117,123, got {config.mean!r}") from None
 
 
 def may_change(name: str, before: TrainConfig, now: TrainConfig) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from minifcn import models, weights
 from minifcn.command import CLASSES, Parser, classes, padding, reports_errors
+from minifcn.data.preprocess import mean_from
 from minifcn.errors import ConfigError
 from minifcn.files import sha256
 from minifcn.weights import known, opening, table
@@ -62,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _convert(arguments: argparse.Namespace, path: Path) -> int:
     source = opening.open_source(path, arguments.source)
+    if arguments.mean:
+        source.pictures = source.pictures.less(arguments.mean)
     spec, assumed = recognise(source, _given(arguments))
     net = models.build(**spec, rng=np.random.default_rng(arguments.seed))
     report = transplanted(net, source, expand=arguments.expand_score)
@@ -79,6 +82,13 @@ def _given(arguments: argparse.Namespace) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
+def _mean(text: str) -> list[float]:
+    try:
+        return mean_from(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected three numbers, such as 104,117,123, got {text!r}") from None
+
+
 def _parser() -> Parser:
     parser = Parser(prog="minifcn convert", description=ABOUT, epilog=EXAMPLES)
     parser.add_argument("src", metavar="SRC", nargs="?", help="a weight file, or the name of a published one")
@@ -92,6 +102,7 @@ def _parser() -> Parser:
     parser.add_argument("--expand-score", action="store_true", help="scores of fewer classes become the first of N")
     parser.add_argument("--input-padding", type=padding, metavar="N", help="100, 'same', ... (default: the preset's)")
     parser.add_argument("--source", choices=ORIGINS, help="whose training a VGG16 by torchvision's names is")
+    parser.add_argument("--mean", type=_mean, metavar="B,G,R", help="of the pictures SRC was trained with, if it errs")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of values that SRC has not (default: 0)")
     return parser
 

@@ -8,7 +8,7 @@ from shared import shared_path
 
 from minifcn import convert, models, weights
 from minifcn.files import sha256
-from minifcn.weights import known, layouts, table
+from minifcn.weights import known, layouts, table, writers
 from minifcn.weights.layouts import LAYOUTS
 
 
@@ -55,13 +55,25 @@ def test_more_classes(tmp_path, rng, capsys):
     old.params["score_fr.weight"].data = rng.standard_normal(old.params["score_fr.weight"].data.shape, np.float32)
     weights.save(tmp_path / "old.safetensors", old, {"mean": [1.0, 2.0, 3.0]})
     files = [str(tmp_path / "old.safetensors"), str(tmp_path / "new.safetensors")]
-    assert convert.main([*files, "--to", "fcn8s", "--classes", "7", "--expand-score"]) == 0
+    assert convert.main([*files, "--classes", "7", "--expand-score"]) == 0
     assert "reshaped: score_fr.weight" in capsys.readouterr().out
     net, about = weights.open_net(files[1])
-    assert about["mean"] == [1, 2, 3]
+    assert about["mean"] == [1, 2, 3] and net.spec == {**old.spec, "num_classes": 7}
     score = net.params["score_fr.weight"].data
     np.testing.assert_array_equal(score[:5], old.params["score_fr.weight"].data)
     assert score.shape[0] == 7 and not score[5:].any()
+
+
+def test_a_mean_that_the_file_does_not_say(torchvision, tmp_path, rng, capsys):
+    out = tmp_path / "a.safetensors"
+    assert convert.main([str(torchvision), str(out), "--mean", "1,2,3"]) == 0
+    assert weights.open_net(out)[1]["mean"] == [1, 2, 3]
+    capsys.readouterr()
+    arrays = layouts.caffe(layouts.in_framework(models.build("fcn32s", 40, "tiny", rng=rng), False))
+    writers.caffemodel(tmp_path / "nyud.caffemodel", arrays)
+    assert convert.main([str(tmp_path / "nyud.caffemodel"), str(out), "--mean", "116.19,97.203,92.318"]) == 0
+    assert "40 classes, as NYUDv2's nets have, whose means differ" in capsys.readouterr().out
+    assert weights.open_net(out)[1]["mean"] == [116.19, 97.203, 92.318]
 
 
 def test_inspect_tells_what_is_in_a_file(torchvision, capsys):
@@ -116,6 +128,7 @@ def test_what_is_refused(torchvision, tmp_path, capsys):
         ([other, str(tmp_path / "a.npz")], "weights are written as .safetensors"),
         ([str(tmp_path / "no.pth"), out], "no.pth: cannot be read"),
         ([str(tmp_path / "text.caffemodel"), out], "text.caffemodel: not a whole caffemodel"),
+        ([other, out, "--mean", "grey"], "--mean: expected three numbers, such as 104,117,123, got 'grey'"),
         ([other, out, "--to", "fcn9s"], "invalid choice: 'fcn9s'"),
         ([other, out, "--preset", "vgg17"], "vgg17"),
         ([other, out, "--to", "googlenet"], "widths of its layers are of none"),

@@ -13,6 +13,18 @@ MEAN_BGR = (104.00698793, 116.66876762, 122.67891434)
 MEAN_COLOUR = np.array([round(value) for value in reversed(MEAN_BGR)], np.uint8)
 
 
+def mean_from(text: str) -> list[float]:
+    """Three numbers with commas between, blue, green and red; ValueError if the text is something else.
+
+    >>> mean_from("104,117,123")
+    [104.0, 117.0, 123.0]
+    """
+    numbers = [float(number) for number in text.split(",")]
+    if len(numbers) != 3 or not np.isfinite(numbers).all():
+        raise ValueError(f"expected three numbers, such as 104,117,123, got {text!r}")
+    return numbers
+
+
 def to_blob(image: NDArray[np.uint8], mean: Sequence[float] = MEAN_BGR) -> NDArray[np.float32]:
     """uint8 RGB (H, W, 3) -> float32 BGR minus `mean`, (3, H, W)."""
     blob = np.ascontiguousarray(image[:, :, ::-1].transpose(2, 0, 1), dtype=np.float32)  # (3, H, W)

@@ -10,6 +10,7 @@ would not be, so the mean stays, and is recorded beside the weights.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,10 @@ class Input(NamedTuple):
     def bgr_mean(self) -> list[float]:
         """The mean in minifcn's order, which is BGR."""
         return [round(value, 8) for value in (self.mean[::-1] if self.channels == "RGB" else self.mean)]
+
+    def less(self, bgr_mean: Sequence[float]) -> Input:
+        """The same with another mean, given in the order BGR."""
+        return self._replace(mean=tuple(bgr_mean[::-1] if self.channels == "RGB" else bgr_mean))
 
     def fold(self, weight: np.ndarray) -> np.ndarray:
         """A first layer's weight (out, in, kh, kw) for BGR less the mean, float64."""

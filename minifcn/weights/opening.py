@@ -108,7 +108,7 @@ def open_source(source: str | PathLike[str] | Net, origin: str | None = None) ->
     divisor = divisor_of(_build(source, described, arrays)) if described else (1.0,)
     title = described["name"] if described else "weights that do not say of which net they are"
     pictures = Input("BGR", tuple(about["mean"]), tuple(value / about["scale"] for value in divisor))
-    return Source(str(source), title, arrays, pictures, told=told)
+    return Source(str(source), title, arrays, pictures, spec=dict(described or {}), told=told)
 
 
 def _foreign(path: str | PathLike[str], origin: str | None = None) -> Source | None:

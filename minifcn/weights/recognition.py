@@ -16,11 +16,13 @@ from minifcn.weights.surgery import HEAD
 
 
 def recognise(source: Source, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """(arguments of `models.build`, a line for each that was assumed): what is not `given` comes from the arrays.
+    """(arguments of `models.build`, a line for each that was assumed): what is not `given` comes from the source's own
+    net, if that is known and no other is given, or else from the arrays.
 
     Raises WeightsError where they do not decide it.
     """
-    spec = dict(given)
+    own = source.spec if given.get("name") in (None, source.spec.get("name")) else {}
+    spec = {**own, **given}
     assumed = []
     if "name" not in spec:
         spec["name"] = _name(source)

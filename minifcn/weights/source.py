@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,8 @@ class Source:
 
     path: for messages. title: what they are. flat: the order, "CHW" or "HWC", in which a dense layer (out, C*H*W) reads
     the map before it. pictures: what its first layer takes. constants: whether factors that do not learn are among the
-    arrays. unused: the file's names of what belongs to no layer. told: what the file did not say, and how it was told.
+    arrays. spec: arguments of `models.build` for the net they are of, if it is known. unused: the file's names of what
+    belongs to no layer. told: what the file did not say, and how it was told.
     """
 
     path: str
@@ -28,6 +30,7 @@ class Source:
     pictures: Pictures = FCN
     flat: str = "CHW"
     constants: bool = False
+    spec: dict[str, Any] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
 
@@ -36,7 +39,7 @@ def of_net(net: Net, mean: tuple[float, ...] = FCN.mean) -> Source:
     """A net's own weights, of pictures less `mean`."""
     name = net.spec.get("name", "a net")
     arrays = {key: to_numpy(param.data) for key, param in net.params.items()}
-    return Source(name, name, arrays, Pictures("BGR", mean, divisor_of(net)))
+    return Source(name, name, arrays, Pictures("BGR", mean, divisor_of(net)), spec=dict(net.spec))
 
 
 def entrances(net: Net) -> dict[str, tuple[float, ...]]:

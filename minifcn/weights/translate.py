@@ -42,6 +42,8 @@ MATCONVNET = Kind("a net of MatConvNet", names.matconvnet, "HWIO", "HWC")
 #: By container; all others are `NAMED`, or `TORCHVISION` if their names are.
 KINDS_OF_FILE = {"npy": TENSORFLOW, "h5": KERAS, "mat": MATCONVNET, "caffemodel": CAFFE}
 
+NYUD_CLASSES = 40
+
 
 def translate(raw: RawWeights, origin: str | None = None) -> Source:
     """The file's arrays as minifcn names and orders them; the first layer still takes the file's own pictures.
@@ -71,6 +73,8 @@ def translate(raw: RawWeights, origin: str | None = None) -> Source:
         raise WeightsError(f"{raw.path}: is {kind.title}; --source is for a VGG16 by torchvision's names")
     else:
         made.pictures = _pictures(kind, raw, arrays)
+        if kind is CAFFE and len(arrays.get("score_fr.weight", ())) == NYUD_CLASSES:
+            made.told.append("40 classes, as NYUDv2's nets have, whose means differ and are in no file; --mean sets it")
     _rename_heads(made)
     made.arrays = tensors.as_float32(raw.path, made.arrays)
     return made
