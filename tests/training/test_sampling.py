@@ -14,6 +14,7 @@ from minifcn.data.transforms import Mirror, RandomCrop, Scale, Translate
 from minifcn.errors import ConfigError
 from minifcn.models.presets import Preset
 from minifcn.train import main
+from minifcn.training import session
 from minifcn.training.objective import Objective
 from minifcn.training.sampling import Cells, Sampling, cells_of, choose, patch, sample
 from minifcn.training.sets import augmentation, open_sets
@@ -155,8 +156,11 @@ def weights_of(run) -> bytes:
 
 
 @pytest.mark.parametrize("flag", [["--loss-sampling", "0.5"], ["--patches", "1"]])
-def test_a_run_that_samples_goes_on_as_if_never_stopped(tmp_path, flag):
-    flags = ["--data", "shapes:size=64,train=4,val=1", "--batch-size", "2", "--iter-size", "2", "--lr-policy", "fixed"]
+def test_a_run_that_samples_goes_on_as_if_never_stopped(tmp_path, monkeypatch, flag):
+    for name in ("curves", "samples"):  # pictures take most of the time of such a run
+        monkeypatch.setattr(session.plots, name, lambda *_: None)
+    flags = ["--data", "shapes:size=64,train=4,val=1", "--preset", "narrow", "--batch-size", "2", "--iter-size", "2"]
+    flags += ["--lr-policy", "fixed"]
     whole, parts, dense = tmp_path / "whole", tmp_path / "parts", tmp_path / "dense"
     assert main([*flags, *flag, "--iterations", "3", "--out", str(whole)]) == 0
     assert main([*flags, *flag, "--iterations", "1", "--out", str(parts)]) == 0
