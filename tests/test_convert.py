@@ -100,7 +100,7 @@ def test_inspect_knows_a_published_file_by_its_hash(torchvision, monkeypatch, ca
 def test_inspect_of_the_real_files(capsys):
     for name, told in (
         ("bvlc_googlenet.npz", "a whole googlenet, preset googlenet, 1000 classes"),
-        ("hed_vgg16.npz", "widths: conv1_1 64, conv2_1 128, conv3_1 256, conv4_1 512, conv5_1 512\n"),
+        ("hed_vgg16.npz", "conv4_1 512, conv5_1 512\n13 of the 16 layers of vgg16\n"),
         ("caffemodel/lenet_iter_10000.caffemodel", "its arrays fit none"),
     ):
         assert convert.main(["--inspect", str(shared_path(f"weights/{name}"))]) == 0

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
+from minifcn import models
 from minifcn.errors import WeightsError
 from minifcn.files import sha256
 from minifcn.weights import known, readers
 from minifcn.weights.opening import open_source
 from minifcn.weights.readers import RawWeights
 from minifcn.weights.recognition import recognise
+from minifcn.weights.source import Source
 
 #: Layers whose widths tell the size of a net: of VGG16, of AlexNet and of GoogLeNet.
 TELLING = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "conv1", "conv2", "conv3", "conv4", "conv5",
@@ -51,12 +53,22 @@ def _meaning(path: Path, origin: str | None) -> list[str]:
     except WeightsError as error:
         return [f"cannot be converted as it is: {error}"]
     widths = [f"{name} {len(source.arrays[f'{name}.weight'])}" for name in TELLING if f"{name}.weight" in source.arrays]
-    lines = [f"{source.title}, made for {source.pictures}", *source.told]
+    lines = [f"{source.title}, made for {source.pictures}", *source.told] if widths else [source.title, *source.told]
     if widths:
         lines.append(f"widths: {', '.join(widths)}")
     try:
         spec, _ = recognise(source, {})
-        lines.append(f"a whole {spec['name']}, preset {spec['preset']}, {spec['num_classes']} classes")
+        return [*lines, f"a whole {spec['name']}, preset {spec['preset']}, {spec['num_classes']} classes"]
     except WeightsError as error:
-        lines.append(str(error))
-    return lines
+        return [*lines, *_parts(source), str(error)]
+
+
+def _parts(source: Source) -> list[str]:
+    """How much of each classifier's layers is there, for trunks without their ends."""
+    found = []
+    for name in models.CLASSIFIERS:
+        keys = [key for key in models.build(name).params if key.endswith(".weight")]
+        count = sum(key in source.arrays for key in keys)
+        if 2 * count > len(keys):
+            found.append(f"{count} of the {len(keys)} layers of {name}")
+    return found

@@ -81,6 +81,14 @@ def test_a_caffemodel_tells_which_net_it_is_of(layout, tmp_path, rng):
     assert any(layout.net in line for line in about["assumed"])
 
 
+def test_load_takes_what_a_file_of_another_framework_has(tmp_path, rng):
+    theirs = written(of("VGG_ILSVRC_16_layers"), tmp_path / "a.caffemodel", rng)
+    net = models.build("fcn32s", 3, "tiny")
+    report = weights.load(net, tmp_path / "a.caffemodel")
+    assert "score_fr.weight" in report.left and report.mean == inputs.VGG.bgr_mean
+    np.testing.assert_array_equal(net.params["fc7.weight"].data, theirs.params["fc7.weight"].data)
+
+
 def test_a_pth_does_not_tell_fcn8s_from_at_once(tmp_path, rng):
     written(of("fcn8s_from_caffe", ".pth"), tmp_path / "a.pth", rng)
     with pytest.raises(WeightsError, match=r"a\.pth: .* fit fcn8s and fcn8s-atonce; name it \(--net"):
