@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from minifcn import gradcheck, ops
+from minifcn import gradcheck, models, ops
 from minifcn.errors import ShapeError
 from minifcn.gradcheck import __main__ as command
 from minifcn.gradcheck import cases, subjects
@@ -31,11 +31,28 @@ def test_every_layer_passes(name, xp):
         assert report.passed, str(report)
 
 
-@pytest.mark.parametrize("name", ["every-layer", "fcn8s", "fcn8s-nonlinear", "fcn16s-dense", "fcn-alexnet"])
+WHOLE = [
+    "every-layer",
+    "fcn8s",
+    "fcn8s-nonlinear",
+    "fcn16s-dense",
+    "fcn-alexnet",
+    "fcn8s-rgbd",
+    "two-tasks",
+]
+
+
+@pytest.mark.parametrize("name", WHOLE)
 def test_whole_nets_pass_from_end_to_end(name):
     for report in subjects.SUBJECTS[name](np, 1):
         assert report.passed, str(report)
         assert not any(row.note for row in report.rows), "a gradient that is zero everywhere shows nothing"
+
+
+def test_every_fcn_can_be_checked_by_its_name(capsys):
+    assert set(models.FCNS) <= {*subjects.SUBJECTS, *subjects.ON_REQUEST}
+    assert command.main(["fcn32s-hha", "--no-mutants"]) == 0
+    assert "33 of 33 gradients pass" in capsys.readouterr().out
 
 
 def test_a_net_passes_on_every_backend(xp):

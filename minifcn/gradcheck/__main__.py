@@ -11,7 +11,7 @@ from minifcn.command import Parser, reports_errors
 from minifcn.errors import ConfigError, did_you_mean
 from minifcn.gradcheck.mutants import MUTANTS
 from minifcn.gradcheck.report import header, line
-from minifcn.gradcheck.subjects import LAYERS, NETS, OPS, SUBJECTS
+from minifcn.gradcheck.subjects import LAYERS, NETS, ON_REQUEST, OPS, SUBJECTS
 
 _DESCRIPTION = """\
 Compare every hand-written backward pass with central differences, in float64:
@@ -29,13 +29,14 @@ the same checks. Each one must be caught, or the checks would not be worth much.
 def parser() -> Parser:
     """The command's flags."""
     epilog = (
-        f"operations: {', '.join(OPS)}\nlayers: {', '.join(LAYERS)}\nnets: {', '.join(NETS)}\n\n"
+        f"operations: {', '.join(OPS)}\nlayers: {', '.join(LAYERS)}\nnets: {', '.join(NETS)}\n"
+        f"nets that are checked when named: {', '.join(ON_REQUEST)}\n\n"
         "example: python -m minifcn.gradcheck max_pool2d ReLU\n"
         "exit status: 0 all passed and all mutants caught, 1 a failure, 2 bad arguments\n"
         "your own backward pass: minifcn.gradcheck.check(function, backward, {'x': x}) in Python"
     )
     flags = Parser(prog="minifcn gradcheck", description=_DESCRIPTION, epilog=epilog)
-    flags.add_argument("names", nargs="*", metavar="NAME", help="what to check (default: everything)")
+    flags.add_argument("names", nargs="*", metavar="NAME", help="what to check (default: the first three lists)")
     flags.add_argument("--device", default="cpu", choices=("cpu", "gpu"), help="where the arrays live (default: cpu)")
     flags.add_argument("--seed", type=int, default=0, help="of inputs, upstream gradients and directions (default: 0)")
     flags.add_argument("--no-mutants", action="store_true", help="leave the wrong backward passes out")
@@ -47,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
     args = parser().parse_args(argv)
     for name in args.names:
-        if name not in SUBJECTS:
-            raise ConfigError(f"gradcheck: unknown NAME {name!r}{did_you_mean(name, SUBJECTS)}")
+        if name not in SUBJECTS | ON_REQUEST:
+            raise ConfigError(f"gradcheck: unknown NAME {name!r}{did_you_mean(name, SUBJECTS | ON_REQUEST)}")
     if args.seed < 0:
         raise ConfigError(f"gradcheck: --seed must not be negative, got {args.seed}")
     xp = backend.for_device(args.device)
@@ -66,7 +67,7 @@ def _check(names: Sequence[str], xp: Namespace, seed: int) -> bool:
     print(header())
     passed = total = 0
     for name in names:
-        for report in SUBJECTS[name](xp, seed):
+        for report in (SUBJECTS | ON_REQUEST)[name](xp, seed):
             for row in report.rows:
                 print(line(row), flush=True)
                 passed, total = passed + row.passed, total + 1

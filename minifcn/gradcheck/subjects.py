@@ -128,4 +128,7 @@ NETS: dict[str, Subject] = {
     "fcn16s-late": _fcn("fcn16s-late"),
     "two-tasks": _fcn("fcn8s", {"sem": 4, "geo": 3}, "two-tasks"),
 }
+#: What is checked unless told otherwise.
 SUBJECTS: dict[str, Subject] = OPS | {name: _layer(name) for name in LAYERS} | NETS
+#: The other nets: built of the same parts as those above, and checked when named.
+ON_REQUEST: dict[str, Subject] = {name: _fcn(name) for name in models.FCNS if name not in NETS}

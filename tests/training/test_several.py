@@ -3,13 +3,14 @@
 import csv
 import shutil
 
+import fakegpu
 import numpy as np
 import published
 import pytest
 from PIL import Image
 from published import SIZE, numbers, put_picture
 
-from minifcn import data, evaluate, models, ops, predict, train, weights
+from minifcn import backend, data, evaluate, models, ops, predict, train, weights
 from minifcn.config import TrainConfig
 from minifcn.data import Batch, read_label
 from minifcn.errors import DataError
@@ -126,6 +127,22 @@ def test_predict_tells_what_is_missing(tmp_path, capsys):
     begin[0] = str(tmp_path / "fcn32s.safetensors")
     assert predict.main([*begin, "--hha", str(hha)]) == 2
     assert "--hha: the net fcn32s does not see it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["depth", "tasks"])
+def test_a_device_gets_all_inputs_and_targets(what, tmp_path, monkeypatch):
+    """On the stand-in for a GPU, which refuses to mix with NumPy, the losses are those of the CPU."""
+    monkeypatch.setitem(backend._DEVICES, "gpu", fakegpu)
+    flags = ["--net", "fcn8s-rgbd", "--data", f"nyud:{published.nyud(tmp_path)}"]
+    if what == "tasks":
+        sets = ["--split", "trainval", "--val-split", "test"]
+        flags = ["--data", f"siftflow:{published.siftflow(tmp_path)}", *sets]
+    losses = []
+    for device in ("cpu", "gpu"):
+        folder = run(tmp_path / device, *flags, "--device", device)
+        with open(folder / "log.csv", newline="") as file:
+            losses.append([float(row["loss"]) for row in csv.DictReader(file)])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
