@@ -33,7 +33,7 @@ SHARES = (1.0, 0.6, 0.6)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    runs.add_flags(parser, 500, "steps of FCN-32s; 32s-fixed, 16s and 8s take 0.6 times as many", net="fcn8s")
+    runs.add_flags(parser, 400, "steps of FCN-32s; 32s-fixed, 16s and 8s take 0.6 times as many", net="fcn8s")
     parser.set_defaults(seeds=[1, 2, 3])
     parser.add_argument(
         "--stage-lr-factor", type=float, default=1.0, metavar="X",

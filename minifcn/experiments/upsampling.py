@@ -10,9 +10,9 @@ from minifcn.experiments import comparison, runs
 
 ABOUT = """\
 Section 3.3 of the CVPR 2015 paper: upsampling is a transposed convolution, whose filters can be fixed to bilinear
-interpolation, or learned from there, or be a stack with activations between, which is nonlinear. The paper learns the
-upsampling between skips and fixes the last (section 4.3), and prints no comparison; the authors' released nets fix
-all, their README finding no significant difference.
+interpolation, or learned from there (each class alone, or dense: all classes from all), or be a stack with activations
+between, which is nonlinear. The paper learns the upsampling between skips and fixes the last (section 4.3), and prints
+no comparison; the authors' released nets fix all, their README finding no significant difference.
 """
 
 
