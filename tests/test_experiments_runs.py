@@ -108,10 +108,10 @@ def test_sampling_takes_more_pictures_for_fewer_places(tmp_path):
     assert (tmp_path / "sampling.png").is_file()
 
 
-def test_both_ways_of_learning_see_as_many_pictures(tmp_path):
+def test_all_ways_of_learning_see_as_many_pictures(tmp_path):
     assert experiment("learning", tmp_path, "--iterations", "40") == 0
     rows = {row["learning"]: row for row in rows_of(tmp_path / "learning.csv")}
-    assert (rows["accumulated"]["steps"], rows["heavy"]["steps"]) == ("2", "40")
+    assert [rows[way]["steps"] for way in ("accumulated", "matched", "heavy")] == ["2", "40", "40"]
     assert "iter_size = 20\n" in (tmp_path / "accumulated-seed1" / "config.toml").read_text()
     assert "momentum = 0.99\n" in (tmp_path / "heavy-seed1" / "config.toml").read_text()
     assert learning.PICTURES == 20

@@ -5,16 +5,22 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from minifcn import recipes
 from minifcn.experiments import comparison, runs
 
 ABOUT = """\
 The CVPR 2015 paper accumulates the gradients of 20 pictures for a step of momentum 0.9 (section 4.3). The nets that
 its authors released learn online with heavy momentum: a step after each picture, momentum 0.99 (solver.prototxt). In
-both a gradient's influence fades over about as many pictures: 0.9^(1/20) is 0.995. An update of heavy learning is made
-of 1 / (1 - 0.99) = 100 past steps and not of 10, so its learning rate is as many times smaller.
+both a gradient's influence fades over about as many pictures: 0.9^(1/20) is 0.995. All see the same pictures:
 
-Both see the same number of pictures: --iterations steps of heavy learning, a 20th as many accumulated. Neither paper
-figure is printed here: the CVPR paper compares nothing.
+  accumulated  20 pictures a step, momentum 0.9, --lr
+  matched      one picture a step, momentum 0.9^(1/20), and the rate at which each picture moves the weights as far
+               in the long run as before (recipes.heavy): the same learning, cut finer
+  heavy        one picture a step, momentum 0.99, a tenth of --lr, so that each *step* moves them as far in the long
+               run as an accumulated one: 20 times farther for the same pictures. The released rates are of this kind
+               (1e-10 beside a summed loss)
+
+The CVPR paper prints no comparison.
 """
 PICTURES = 20  # of an accumulated step: section 4.3's minibatch
 
@@ -28,16 +34,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
     steps = max(1, arguments.iterations // PICTURES)
-    alike = {"net": arguments.net, "batch_size": 1}
+    net, often = {"net": arguments.net, "batch_size": 1}, max(1, steps // 5)
+    online = {**net, **recipes.heavy(arguments.lr, 0.9, PICTURES, steps), "eval_every": often * PICTURES}
     ways = {
         "accumulated": {
-            **alike, "iter_size": PICTURES, "momentum": 0.9, "lr": arguments.lr, "iterations": steps,
-            "eval_every": max(1, steps // 5),
+            **net, "iter_size": PICTURES, "momentum": 0.9, "lr": arguments.lr, "iterations": steps, "eval_every": often,
         },
-        "heavy": {
-            **alike, "iter_size": 1, "momentum": 0.99, "lr": arguments.lr / 10, "iterations": steps * PICTURES,
-            "eval_every": max(1, steps // 5) * PICTURES,
-        },
+        "matched": online,
+        "heavy": {**online, "momentum": 0.99, "lr": arguments.lr / 10},
     }  # fmt: skip
     found = comparison.compare(arguments, out, ways, "learning")
     comparison.curves(arguments, out, found, "mean_iu")
