@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "minifcn"
 
 #: From the ground up. A room that is not named here is on the ground that `UPPER` gives.
 FLOORS = (
-    {"errors", "files"},
+    {"errors", "files", "matfile"},
     {"backend"},
     {"window", "coords", "parallel"},
     {"kernels"},

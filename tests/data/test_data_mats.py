@@ -119,9 +119,7 @@ def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
     packed = zlib.compress(header + flags + struct.pack("<HHI", 1, 1, ord("S")) + bytes(100 << 20), 1)
     (tmp_path / "a.mat").write_bytes(bytes(124) + b"\0\1IM" + struct.pack("<II", 15, len(packed)) + packed)
     monkeypatch.setattr(mats, "MOST", 1 << 20)
-    with pytest.raises(
-        DataError, match=r"damaged or cut off \(a stream of type 14 with 1,048,568 of 104,857,600 bytes"
-    ):
+    with pytest.raises(DataError, match=r"damaged or cut off \(a variable that unpacks to more than 1,048,576 bytes\)"):
         read_mat(tmp_path / "a.mat", ["S"])
     monkeypatch.setattr(mats, "MOST", 1000)
     with pytest.raises(DataError, match="bytes are no label map's"):

@@ -8,20 +8,20 @@ from typing import Any
 
 import numpy as np
 
+from minifcn import matfile
 from minifcn.errors import WeightsError
-from minifcn.weights.readers import matfile
-from minifcn.weights.readers.raw import Mean, Reader
+from minifcn.weights.readers.raw import MOST, Mean, Reader
 
 
 def parse(path: Path) -> tuple[dict[str, np.ndarray], Mean]:
     """A DagNN's keys are its own, "conv1_1_filter"; a SimpleNN's layer has "conv1_1.0" and "conv1_1.1"."""
-    data = memoryview(path.read_bytes())
-    if bytes(data[:10]) == b"MATLAB 7.3":
+    data = path.read_bytes()
+    if data.startswith(b"MATLAB 7.3"):
         raise WeightsError("is a MAT-file of version 7.3; load it in MATLAB and save it with -v7")
-    content = matfile.variables(data, ("params", "layers", "meta", "normalization"))
-    if "params" in content:
+    content = matfile.variables(data, ("params", "layers", "meta", "normalization"), MOST * max(len(data), 1 << 12))
+    if content.get("params") is not None:
         arrays = {_text(one["name"]): _numbers(one["value"]) for one in content["params"]}
-    elif "layers" in content:
+    elif content.get("layers") is not None:
         arrays = dict(_simple(content["layers"]))
     else:
         raise WeightsError("has neither `params` nor `layers`, so it is no net of MatConvNet")
@@ -40,7 +40,7 @@ def _simple(layers: list[Any]) -> Iterator[tuple[str, np.ndarray]]:
 def _mean(content: dict[str, Any]) -> Mean:
     """meta.normalization.averageImage, RGB; of a whole image, its mean."""
     found = content.get("normalization")
-    for meta in content.get("meta", []):
+    for meta in content.get("meta") or []:
         found = meta.get("normalization", found)
     image = found[0].get("averageImage") if found and isinstance(found[0], dict) else None
     if not isinstance(image, np.ndarray) or not image.size or image.size % 3:

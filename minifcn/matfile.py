@@ -1,8 +1,9 @@
-"""MATLAB's MAT-file of version 5 (save -v6 or -v7), read as far as nets need it: numbers, text, cells and structs.
+"""MATLAB's MAT-file of version 5 (save -v6 or -v7), as far as nets and label maps need it.
 
 A file is a header and a row of elements, each with a tag: a type and a length in bytes. A variable is an element
 "matrix", made of elements again: flags with its class, dimensions, name, and then numbers (by columns), or for cells
-and structs further matrices. An element may be deflated.
+and structs further matrices. An element may be deflated. SciPy reads more, but some damaged files make it crash, Python
+and all. Source: MathWorks, "MAT-File Format", chapter 1, level 5.
 """
 
 from __future__ import annotations
@@ -14,47 +15,62 @@ from typing import Any
 
 import numpy as np
 
-from minifcn.weights.readers.raw import MOST
-
 HEADER, ENDIAN = 128, 126  # bytes before the first element, and where two of them tell the order of bytes
+PEEK = 4096  # inflated bytes that are enough for a variable's name
 MATRIX, COMPRESSED = 14, 15
 CELL, STRUCT, TEXT = 1, 2, 4
 #: Types of elements that hold numbers, and classes of matrices of numbers.
 TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 ENCODINGS = {16: "utf-8", 17: "utf-16", 18: "utf-32"}
-DEEPEST = 12  # of cells in structs in cells: more is no net
+DEEPEST = 12  # of cells in structs in cells: more is neither net nor label map
 
 
-def variables(data: memoryview, wanted: Collection[str]) -> dict[str, Any]:
-    """The variables of those names: numbers as arrays, text as str, cells as lists, structs as lists of dictionaries.
+def variables(data: bytes, wanted: Collection[str], most: int) -> dict[str, Any]:
+    """The variables of a file, those not `wanted` as None.
 
-    Raises ValueError if the file is broken, or unpacks to more than `MOST` times its size.
+    Numbers come as arrays, text as str, cells as lists, structs as lists of dictionaries, all else as None. Raises
+    ValueError if the file is broken, or what is wanted inflates to more than `most` bytes.
     """
-    order = ">" if bytes(data[ENDIAN:HEADER]) == b"MI" else "<"
-    room = MOST * max(len(data), 1 << 12)
-    found = {}
-    for kind, content in _elements(data[HEADER:], order):
-        if kind == COMPRESSED:
-            unpacked = _inflated(content, room)
-            room -= len(unpacked)
-            kind, content = next(_elements(unpacked, order))
-        if kind == MATRIX and len(content):
-            parts = _elements(content, order)
-            _, _, name = next(parts), next(parts), next(parts)
-            if bytes(name[1]).decode() in wanted:
-                found[bytes(name[1]).decode()] = _matrix(content, order)
+    order = ">" if data[ENDIAN:HEADER] == b"MI" else "<"
+    found: dict[str, Any] = {}
+    try:
+        for kind, content in _elements(memoryview(data)[HEADER:], order):
+            if kind not in (MATRIX, COMPRESSED) or not len(content):
+                continue
+            name = _name(_peeked(content, order) if kind == COMPRESSED else content, order)
+            found.setdefault(name, None)
+            if name in wanted:
+                if kind == COMPRESSED:
+                    content = _inflated(content, order, most)
+                    most -= len(content)
+                found[name] = _matrix(content, order)
+    except (StopIteration, LookupError, OverflowError, TypeError, zlib.error) as error:
+        raise ValueError(str(error) or "cut short") from error
     return found
 
 
-def _inflated(content: memoryview, room: int) -> memoryview:
-    unpacker = zlib.decompressobj()
-    unpacked = unpacker.decompress(content, room)
-    if unpacker.unconsumed_tail:
-        raise ValueError(f"would unpack to more than {MOST} times its size, which no weights do")
-    if not unpacker.eof:
-        raise ValueError("a deflated element is cut short")
-    return memoryview(unpacked)
+def _peeked(content: memoryview, order: str) -> memoryview:
+    """The first bytes of the matrix in a deflated element."""
+    return memoryview(zlib.decompressobj().decompress(content, PEEK))[8:]
+
+
+def _inflated(content: memoryview, order: str, most: int) -> memoryview:
+    """The matrix in a deflated element."""
+    stream = zlib.decompressobj()
+    data = memoryview(stream.decompress(content, max(1, most)))
+    if stream.unconsumed_tail:
+        raise ValueError(f"a variable that unpacks to more than {most:,} bytes")
+    kind, matrix = next(_elements(data, order))
+    if kind != MATRIX or not stream.eof:
+        raise ValueError("a deflated element that is no matrix, or is cut short")
+    return matrix
+
+
+def _name(matrix: memoryview, order: str) -> str:
+    parts = _elements(matrix, order)
+    next(parts), next(parts)  # flags and dimensions
+    return bytes(next(parts)[1]).decode("latin-1")
 
 
 def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
@@ -79,7 +95,7 @@ def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
 
 def _matrix(content: memoryview, order: str, depth: int = 0) -> Any:
     if depth > DEEPEST:
-        raise ValueError("is nested as no net is")
+        raise ValueError("is nested too deeply")
     if not len(content):
         return np.zeros((0, 0))
     parts = _elements(content, order)
