@@ -34,32 +34,21 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
     first, values, used = entrances(net), {}, set()
     for name, param in net.params.items():
         theirs = _name_in(source, name, tuple(suffixes))
-        array = source.arrays.get(theirs)
-        if array is None:
+        if theirs not in source.arrays:
             report.left.append(name)
             continue
-        used.add(theirs)
-        shape, layer = param.data.shape, name.rpartition(".")[0]
-        shaped = fitted(array, shape, source.flat)
+        array, factors = source.arrays[theirs], first.get(name.removesuffix(".weight"))
+        shaped = _shaped(source, theirs, param.data.shape, factors)
         if shaped is None and expand and name.startswith(HEAD):
             initial = to_numpy(param.data)
             shaped = expanded(array, initial if name.startswith("upscore") else np.zeros_like(initial))
-        if layer in first and array.ndim == 4:
-            shaped = with_depth(source.pictures.fold(array), shape)
-            if shaped is not None:  # for what the net itself multiplies its input by
-                shaped = shaped / np.asarray(first[layer])[:, None, None]
-        if shaped is not None:
-            values[name] = shaped
-            (report.taken if shaped.shape == array.shape else report.reshaped).append(name)
+        if shaped is None:
+            report.left.append(name)
+            report.assumed.append(f"{theirs} {array.shape} does not fit the net's {param.data.shape}, and is not used")
             continue
-        if len(shape) == 4 and array.shape == (shape[0], shape[0], *shape[2:]) and mixes(array):
-            raise WeightsError(
-                f"{source.path}: {theirs} was learned, and mixes classes; the net keeps them apart. Build it with "
-                "--upsampling dense"
-            )
-        report.left.append(name)
-        report.assumed.append(f"{theirs} {array.shape} does not fit the net's {shape}, and is not used")
-        used.discard(theirs)
+        used.add(theirs)
+        values[name] = shaped
+        (report.taken if shaped.shape == array.shape else report.reshaped).append(name)
     _check_scales(net, source)
     report.unused = [name for name in source.arrays if name not in used and not _is_scale(net, name)] + source.unused
     if not values:
@@ -71,6 +60,24 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
         net.params[name].data = to(np.array(array, data.dtype, order="C"), xp_of(data))
     _warn(net, values.keys(), report)
     return report
+
+
+def _shaped(source: Source, name: str, shape: tuple[int, ...], factors: tuple[float, ...] | None) -> np.ndarray | None:
+    """The source's array as a parameter of `shape`, or None if it is none; see `transplanted` for the error.
+
+    factors: for the weight of a layer that sees the net's input, what the net multiplies each channel by before.
+    """
+    array = source.arrays[name]
+    if factors is not None:
+        shaped = with_depth(source.pictures.fold(array), shape) if array.ndim == 4 else None
+        return None if shaped is None else shaped / np.asarray(factors)[:, None, None]
+    shaped = fitted(array, shape, source.flat)
+    if shaped is None and len(shape) == 4 and array.shape == (shape[0], shape[0], *shape[2:]) and mixes(array):
+        raise WeightsError(
+            f"{source.path}: {name} was learned, and mixes classes; the net keeps them apart. Build it with "
+            "--upsampling dense"
+        )
+    return shaped
 
 
 def _name_in(source: Source, name: str, suffixes: tuple[str, ...]) -> str:
