@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from minifcn import models
+from minifcn.backend import to_numpy
 from minifcn.errors import ShapeError
 from minifcn.layers import Conv2d, Crop, MaxPool2d, ReLU
 from minifcn.models.rarefaction import agreement, rarefied, shift_and_stitch, stitching_macs
@@ -181,3 +182,12 @@ def test_output_strides_that_are_refused():
     with pytest.raises(ShapeError, match=r"vgg16: a classifier has neither .* models.rarefied"):
         models.build("vgg16", output_stride=8)
     assert not any(isinstance(layer, Crop) for layer in rarefied(models.build("vgg16", 4, "tiny")).layers.values())
+
+
+def test_both_ways_run_on_every_backend(xp):
+    net, x = filled(by_hand()), picture(27, 33, n=2)
+    expected = shift_and_stitch(net, x)
+    net.to(xp)
+    stitched, dense = shift_and_stitch(net, xp.asarray(x)), run(rarefied(net), xp.asarray(x))
+    np.testing.assert_allclose(to_numpy(stitched), expected, atol=1e-9 * np.abs(expected).max())
+    assert type(stitched) is type(dense) is type(xp.asarray(x))

@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         each = {f"seed {seed}": one["mean IU"] for seed, one in zip(arguments.seeds, measured, strict=True)}
         paper = dict(zip((f"paper {key}" for key in ours), PAPER[name], strict=True))
         rows.append({"net": name, **ours, **each, **paper})
-    print(f"\n{arguments.data}, mean of {len(arguments.seeds)} seeds, in percent")
+    print(f"\n{arguments.data}, mean of {report.counted(len(arguments.seeds), 'seed')}, in percent")
     ours_only = [{key: value for key, value in row.items() if not key.startswith(("paper", "seed"))} for row in rows]
     print(report.table(ours_only))
     print("\nmean IU by seed, beside the paper's (PASCAL VOC 2011 val, table 2)")
@@ -75,7 +75,9 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
     print(report.table([{"net": name, **dict(zip(runs.COLUMNS.values(), PAPER[name], strict=True))} for name in PAPER]))
     report.write_csv(rows, out / "ladder.csv")
     groups = {row["net"]: {"here": row["mean IU"], "paper (VOC)": row["paper mean IU"]} for row in rows}
-    charts.bars(groups, out / "ladder.png", "mean IU, %", f"{arguments.data}, {len(arguments.seeds)} seeds")
+    charts.bars(
+        groups, out / "ladder.png", "mean IU, %", f"{arguments.data}, {report.counted(len(arguments.seeds), 'seed')}"
+    )
 
 
 def _by_seed(row: dict) -> dict:

@@ -41,6 +41,15 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
         writer.writerows(rows)
 
 
+def counted(number: int, word: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "seed"), counted(3, "seed")
+    ('1 seed', '3 seeds')
+    """
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
 def _cell(value: Any, digits: int) -> str:
     if value is None or value != value:
         return "-"
