@@ -93,6 +93,14 @@ def test_after_ctrl_c_the_same_command_goes_on(tmp_path, monkeypatch, capsys):
     assert "above a random trunk" in printed and f"{freeze.PAPER} %" in printed
 
 
+def test_a_run_that_ended_before_its_first_checkpoint_is_begun_anew(climbed, tmp_path):
+    run = tmp_path / "32s-fixed-seed3"
+    run.mkdir()
+    (run / "config.toml").write_text((climbed / run.name / "config.toml").read_text())
+    assert experiment("ladder", tmp_path, "--iterations", "5", "--seeds", "3") == 0
+    assert len(rows_of(run / "log.csv")) == 3
+
+
 def test_an_error_of_the_trainer_ends_the_experiment(tmp_path, capsys):
     assert experiment("upsampling", tmp_path / "out", "--iterations", "2", "--init", "nowhere.npz") == 2
     assert "nowhere.npz" in capsys.readouterr().err

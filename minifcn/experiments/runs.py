@@ -92,9 +92,11 @@ def trained(folder: Path, name: str, given: Mapping[str, Any]) -> Run:
     if there.config.is_file():
         _check_same(there, config)
     if not there.weights.is_file():
-        argv = ["--resume", str(folder)] if there.checkpoint.is_file() else [*_flags(given), "--out", str(folder)]
-        if there.config.is_file() and not there.checkpoint.is_file():
-            raise ConfigError(f"{folder}: holds a run that ended before its first checkpoint; remove this folder")
+        argv = ["--resume", str(folder)]
+        if not there.checkpoint.is_file():  # what ended before its first checkpoint, at step 0, has left nothing else
+            argv = [*_flags(given), "--out", str(folder)]
+            for path in (there.config, there.log):
+                path.unlink(missing_ok=True)
         with open(f"{folder}.txt", "a", encoding="utf-8") as told, redirect_stdout(told):
             status = train.main(argv)
         if status:
