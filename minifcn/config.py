@@ -69,8 +69,9 @@ class TrainConfig:
     )
     init: str = _setting("", "weight file of any format to start from; empty: random trunk", group="net")
     mean: str = _setting(
-        "", "of blue, green and red, taken off the pictures; empty: as --init's file says, or ImageNet's", group="net"
-    )
+        "", "of blue, green and red, taken off the pictures; empty: as --init's file says, or the data set's own, or "
+        "ImageNet's", group="net",
+    )  # fmt: skip
 
     data: str = _setting(
         "shapes", "data set: shapes[:SIZE], or KIND:DIR with KIND one of voc, sbd, context, nyud, siftflow, camvid, "

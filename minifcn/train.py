@@ -39,6 +39,7 @@ examples:
   minifcn train --overfit 4 --iterations 200             can it learn at all? four pictures, by heart
   minifcn train --stages 32s,16s,8s                      three nets, each from the one before, as in the paper
   minifcn train --init FILE --trunk-lr 0.1               a pretrained trunk learns slower than the scores
+  minifcn train --net fcn8s-rgbd --data nyud:DIR         sees depth beside colours
   minifcn train --dry-run --net fcn32s --preset vgg16    what would it need? nothing is trained
   minifcn train --config settings.toml --lr 0.01         settings from a file, one of them changed
   minifcn train --resume runs/NAME                       goes on bit for bit after Ctrl-C
