@@ -117,6 +117,29 @@ RECIPES: dict[str, dict[str, Any]] = {
         "mirror": True,
         "staged": {"stage_lr_factor": 0.5},  # as tiny: a trunk that began at random
     },
+    "camvid-pretrained": {
+        "source": "minifcn: FCN-GoogLeNet from ImageNet weights (--init) on CamVid at 240x180, for two CPU cores; with "
+        "--net fcn8s --preset slim from those of a VGG16",
+        "net": "fcn-googlenet-8s",
+        "preset": "googlenet",
+        "input_padding": "same",
+        "batch_size": 4,
+        "iter_size": 1,
+        "iterations": 2_000,
+        # VGG16 has no normalization: its skips are read from maps of large values.
+        "lr": {"fcn-googlenet-8s": 0.01, "fcn-googlenet-16s": 0.01, "fcn-googlenet": 0.01, "fcn8s": 0.001},
+        "trunk_lr": 0.5,
+        "lr_policy": "poly",
+        "momentum": 0.9,
+        "weight_decay": 2e-4,
+        "loss": "mean",
+        "class_weights": "sqrt-inverse",
+        "clip_norm": 5.0,
+        "mirror": True,
+        "scale": 1.25,
+        "eval_every": 500,
+        "staged": {"iterations": 700, "stage_lr_factor": 0.5},
+    },
 }
 
 

@@ -53,6 +53,9 @@ class InceptionPreset(NamedTuple):
 VGG16 = {
     # Simonyan & Zisserman 2015, configuration D; padding 100 as in the released FCNs (voc-fcn8s/net.py).
     "vgg16": Preset((64, 128, 256, 512, 512), 4096, 0.5, 100, 1.0),
+    # The published convolutions under fc layers an eighth as wide (28 M parameters instead of 134), at the picture's
+    # natural size: for pretrained trunks on few pictures, and few cores.
+    "slim": Preset((64, 128, 256, 512, 512), 512, 0.5, "same", 1.0),
     # In between: 2.8 M parameters with fc 256; street scenes at 240x180 from scratch.
     "small": Preset((24, 48, 96, 128, 128), 256, 0.5, "same", 1 / 64),
     # The laptop's: the full topology, narrow.
