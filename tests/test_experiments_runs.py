@@ -43,11 +43,11 @@ def test_the_ladder_has_a_row_for_each_net_beside_the_paper_s(climbed):
 
 
 def test_the_ladder_s_figures_are_those_of_its_runs(climbed):
-    """32s, 16s and 8s are the ends of the stages of one run: after 5, 8 and 11 steps."""
+    """32s, 16s and 8s are the ends of the stages of one run: after 5, 9 and 13 steps."""
     rows = {row["net"]: row for row in rows_of(climbed / "ladder.csv")}
     log = rows_of(climbed / "staged-seed3" / "log.csv")
-    assert [row["stage"] for row in log] == ["fcn32s"] * 5 + ["fcn16s"] * 3 + ["fcn8s"] * 3
-    for net, step in (("32s", 5), ("16s", 8), ("8s", 11)):
+    assert [row["stage"] for row in log] == ["fcn32s"] * 5 + ["fcn16s"] * 4 + ["fcn8s"] * 4
+    for net, step in (("32s", 5), ("16s", 9), ("8s", 13)):
         assert float(rows[net]["seed 3"]) == pytest.approx(100 * float(log[step - 1]["mean_iu"]))
     fixed = rows_of(climbed / "32s-fixed-seed3" / "log.csv")
     assert float(rows["32s-fixed"]["seed 3"]) == pytest.approx(100 * float(fixed[-1]["mean_iu"]))
@@ -58,7 +58,7 @@ def test_what_is_finished_is_not_repeated(climbed, monkeypatch, capsys):
     before = (climbed / "ladder.csv").read_bytes()
     assert experiment("ladder", climbed, "--iterations", "5", "--seeds", "3,1") == 0
     assert (climbed / "ladder.csv").read_bytes() == before
-    assert "seed 3, 32s-fixed: 3 steps" in capsys.readouterr().out
+    assert "seed 3, 32s-fixed: 4 steps" in capsys.readouterr().out
 
 
 def test_a_folder_of_other_settings_is_not_mixed_in(climbed, capsys):
@@ -98,7 +98,7 @@ def test_a_run_that_ended_before_its_first_checkpoint_is_begun_anew(climbed, tmp
     run.mkdir()
     (run / "config.toml").write_text((climbed / run.name / "config.toml").read_text())
     assert experiment("ladder", tmp_path, "--iterations", "5", "--seeds", "3") == 0
-    assert len(rows_of(run / "log.csv")) == 3
+    assert len(rows_of(run / "log.csv")) == 4
 
 
 def test_an_error_of_the_trainer_ends_the_experiment(tmp_path, capsys):

@@ -28,17 +28,19 @@ PAPER = {
     "8s": (90.3, 75.9, 62.7, 83.2),
 }
 #: Steps of the stages, as a share of --iterations.
-SHARES = (1.0, 0.6, 0.6)
+SHARES = (1.0, 0.75, 0.75)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    runs.add_flags(parser, 400, "steps of FCN-32s; 32s-fixed, 16s and 8s take 0.6 times as many", net="fcn8s")
+    runs.add_flags(parser, 400, "steps of FCN-32s; 32s-fixed, 16s and 8s take 0.75 times as many", net="fcn8s")
     parser.set_defaults(seeds=[1, 2, 3])
     parser.add_argument(
         "--stage-lr-factor",
         type=float,
+        default=1.0,
         metavar="X",
-        help="learning rate of a stage as a share of the one before; the paper's is 0.01 (default: the recipe's)",
+        help="learning rate of a stage as a share of the one before: 0.01 in the paper, whose trunk "
+        "has learned already when a stage begins; 1, the default, for one that began at random",
     )  # fmt: skip
 
 
@@ -54,9 +56,8 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
             "net": arguments.net,
             "stages": ",".join(NETS),
             "stage_iterations": ",".join(map(str, steps)),
+            "stage_lr_factor": arguments.stage_lr_factor,
         }
-        if arguments.stage_lr_factor is not None:
-            staged["stage_lr_factor"] = arguments.stage_lr_factor
         ended = runs.trained(out / f"staged-seed{seed}", f"seed {seed}, {', '.join(NETS)}", staged)
         for k, name in enumerate(NETS, start=1):
             found[name].append(ended.measures(sum(steps[:k])))
