@@ -33,8 +33,7 @@ def compare(arguments: argparse.Namespace, out: Path, ways: Ways, label: str) ->
         each = {f"seed {seed}": one["mean IU"] for seed, one in zip(arguments.seeds, measured, strict=True)}
         steps = {"steps": len(there[0].log), "seconds": mean(run.seconds for run in there)}
         rows.append({label: name, **means, **(each if len(each) > 1 else {}), **steps})
-    print(f"\n{arguments.data}, {arguments.net}, in percent; mean IU of each seed" if len(arguments.seeds) > 1
-          else f"\n{arguments.data}, {arguments.net}, in percent")  # fmt: skip
+    print(f"\n{arguments.data}, {arguments.net}, in percent" + ("; mean IU of each seed" if len(each) > 1 else ""))
     print(report.table(rows))
     report.write_csv(rows, out / f"{arguments.name}.csv")
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from minifcn import models
 from minifcn.experiments import report, runs
@@ -32,8 +31,7 @@ SHARES = (1.0, 0.75, 0.75)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    runs.add_flags(parser, 400, "steps of FCN-32s; 32s-fixed, 16s and 8s take 0.75 times as many", net="fcn8s")
-    parser.set_defaults(seeds=[1, 2, 3])
+    runs.add_flags(parser, 400, "steps of FCN-32s; 32s-fixed, 16s and 8s take 0.75 times as many", "fcn8s", "1,2,3")
     parser.add_argument(
         "--stage-lr-factor",
         type=float,
@@ -45,43 +43,46 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
-    steps = [max(1, round(share * arguments.iterations)) for share in SHARES]
     found: dict[str, list[dict[str, float]]] = {name: [] for name in PAPER}
     for seed in arguments.seeds:
-        given = runs.settings(arguments, seed=seed, eval_every=0)
-        fixed = {**given, "net": models.with_stride(arguments.net, 32), "freeze": "trunk", "iterations": steps[-1]}
-        found[FIXED].append(runs.trained(out / f"{FIXED}-seed{seed}", f"seed {seed}, {FIXED}", fixed).measures())
-        staged = {
-            **given,
-            "net": arguments.net,
-            "stages": ",".join(NETS),
-            "stage_iterations": ",".join(map(str, steps)),
-            "stage_lr_factor": arguments.stage_lr_factor,
-        }
-        ended = runs.trained(out / f"staged-seed{seed}", f"seed {seed}, {', '.join(NETS)}", staged)
-        for k, name in enumerate(NETS, start=1):
-            found[name].append(ended.measures(sum(steps[:k])))
-    rows: list[dict[str, Any]] = []
-    for name, measured in found.items():
-        ours = {key: mean(one[key] for one in measured) for key in measured[0]}
-        each = {f"seed {seed}": one["mean IU"] for seed, one in zip(arguments.seeds, measured, strict=True)}
-        paper = dict(zip((f"paper {key}" for key in ours), PAPER[name], strict=True))
-        rows.append({"net": name, **ours, **each, **paper})
-    print(f"\n{arguments.data}, mean of {report.counted(len(arguments.seeds), 'seed')}, in percent")
-    ours_only = [{key: value for key, value in row.items() if not key.startswith(("paper", "seed"))} for row in rows]
-    print(report.table(ours_only))
-    print("\nmean IU by seed, beside the paper's (PASCAL VOC 2011 val, table 2)")
-    print(report.table([_by_seed(row) for row in rows]))
-    print("\nthe paper's other metrics")
-    print(report.table([{"net": name, **dict(zip(runs.COLUMNS.values(), PAPER[name], strict=True))} for name in PAPER]))
+        for name, measures in climb(arguments, out, seed).items():
+            found[name].append(measures)
+    told = f"{arguments.data}, {report.counted(len(arguments.seeds), 'seed')}"
+    means = {name: {key: mean(one[key] for one in each) for key in each[0]} for name, each in found.items()}
+    papers = {name: dict(zip(runs.COLUMNS.values(), PAPER[name], strict=True)) for name in PAPER}
+    print(f"\nhere: {told}, means in percent")
+    print(report.table([{"net": name, **values} for name, values in means.items()]))
+    print("\npaper: PASCAL VOC 2011 val, trained on SBD (table 2)")
+    print(report.table([{"net": name, **values} for name, values in papers.items()]))
+    seeds = {
+        name: {f"seed {seed}": one["mean IU"] for seed, one in zip(arguments.seeds, each, strict=True)}
+        for name, each in found.items()
+    }
+    print("\nmean IU")
+    print(report.table([{"net": name, **seeds[name], "paper": papers[name]["mean IU"]} for name in PAPER]))
+    rows = [
+        {"net": name, **means[name], **seeds[name], **{f"paper {key}": value for key, value in papers[name].items()}}
+        for name in PAPER
+    ]
     report.write_csv(rows, out / "ladder.csv")
-    groups = {row["net"]: {"here": row["mean IU"], "paper (VOC)": row["paper mean IU"]} for row in rows}
-    charts.bars(
-        groups, out / "ladder.png", "mean IU, %", f"{arguments.data}, {report.counted(len(arguments.seeds), 'seed')}"
-    )
+    groups = {name: {"here": means[name]["mean IU"], "paper (VOC)": papers[name]["mean IU"]} for name in PAPER}
+    charts.bars(groups, out / "ladder.png", "mean IU, %", told)
 
 
-def _by_seed(row: dict) -> dict:
-    return (
-        {"net": row["net"]} | {k: v for k, v in row.items() if k.startswith("seed")} | {"paper": row["paper mean IU"]}
-    )
+def climb(arguments: argparse.Namespace, out: Path, seed: int) -> dict[str, dict[str, float]]:
+    """The four measures of each net of the ladder, of one seed."""
+    steps = [max(1, round(share * arguments.iterations)) for share in SHARES]
+    given = runs.settings(arguments, seed=seed, eval_every=0)
+    fixed = {**given, "net": models.with_stride(arguments.net, 32), "freeze": "trunk", "iterations": steps[-1]}
+    staged = {
+        **given,
+        "net": arguments.net,
+        "stages": ",".join(NETS),
+        "stage_iterations": ",".join(map(str, steps)),
+        "stage_lr_factor": arguments.stage_lr_factor,
+    }
+    found = {FIXED: runs.trained(out / f"{FIXED}-seed{seed}", f"seed {seed}, {FIXED}", fixed).measures()}
+    run = runs.trained(out / f"staged-seed{seed}", f"seed {seed}, {', '.join(NETS)}", staged)
+    for k, name in enumerate(NETS, start=1):
+        found[name] = run.measures(sum(steps[:k]))
+    return found

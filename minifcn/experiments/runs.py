@@ -50,8 +50,8 @@ class Run(NamedTuple):
         return [row for row in self.log if "mean_iu" in row]
 
 
-def add_flags(parser: argparse.ArgumentParser, iterations: int, about: str, net: str = "") -> None:
-    """The flags of every experiment that trains; `iterations` by default, which mean what `about` says."""
+def add_flags(parser: argparse.ArgumentParser, iterations: int, about: str, net: str = "", usual: str = "1") -> None:
+    """The flags of every experiment that trains: `iterations` by default, which mean what `about` says; usual seeds."""
     parser.add_argument("--data", default="shapes", metavar="SPEC", help="data set, as for train (default: shapes)")
     parser.add_argument("--init", default="", metavar="FILE", help="weights to start from (default: a random trunk)")
     parser.add_argument("--recipe", default="tiny", metavar="NAME", help="settings of train to start from (tiny)")
@@ -59,7 +59,9 @@ def add_flags(parser: argparse.ArgumentParser, iterations: int, about: str, net:
     if net:
         parser.add_argument("--net", default=net, metavar="NAME", help=f"net to train (default: {net})")
     parser.add_argument("--iterations", type=positive, default=iterations, metavar="N", help=f"{about} ({iterations})")
-    parser.add_argument("--seeds", type=seeds, default=[1], metavar="A,B", help="repeat with each of them (default: 1)")
+    parser.add_argument(
+        "--seeds", type=seeds, default=seeds(usual), metavar="A,B", help=f"repeat with each of them (default: {usual})"
+    )
     parser.add_argument("--val-limit", type=int, default=0, metavar="N", help="evaluate on so many pictures; 0: all")
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="threads on the CPU; 0: one a core")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (default: cpu)")
