@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from minifcn import models, weights
-from minifcn.command import CLASSES, Parser, classes, padding, reports_errors
+from minifcn.command import CLASSES, Parser, classes, natural, padding, reports_errors
 from minifcn.data.preprocess import mean_from
-from minifcn.errors import ConfigError
+from minifcn.errors import ConfigError, WeightsError
 from minifcn.files import sha256
+from minifcn.net import Net
 from minifcn.weights import known, opening, table
 from minifcn.weights.inspection import describe
+from minifcn.weights.names import ENDS
 from minifcn.weights.recognition import recognise
 from minifcn.weights.surgery import transplanted
 from minifcn.weights.trainings import ORIGINS
@@ -35,7 +37,7 @@ examples
   minifcn convert --inspect vgg16-397923af.pth                             what is in it?
   minifcn convert fcn8s-heavy-pascal.caffemodel fcn8s.safetensors          a whole net: for predict and evaluate
   minifcn convert vgg16-397923af.pth start.safetensors --to fcn32s         a classifier as a trunk: for train --init
-  minifcn convert fcn8s.safetensors mine.safetensors --classes 25 --expand-score   four more classes, still silent
+  minifcn convert fcn8s.safetensors mine.safetensors --classes 25 --expand-score   four more, of score 0
   minifcn convert vgg16-torchvision vgg16.safetensors                      downloaded first
 """
 
@@ -55,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.inspect and Path(arguments.dst).suffix != ".safetensors":
         raise ConfigError(f"{arguments.dst}: weights are written as .safetensors; name it so")
     path = known.local(arguments.src)
+    if not arguments.inspect:
+        _check_free(path, Path(arguments.dst), arguments.overwrite)
     if arguments.inspect:
         print(describe(path, arguments.source))
         return 0
@@ -65,15 +69,36 @@ def _convert(arguments: argparse.Namespace, path: Path) -> int:
     source = opening.open_source(path, arguments.source)
     if arguments.mean:
         source.pictures = source.pictures.less(arguments.mean)
-    spec, assumed = recognise(source, _given(arguments))
+    spec, assumed = recognise(source, _given(arguments), "--to")
     net = models.build(**spec, rng=np.random.default_rng(arguments.seed))
     report = transplanted(net, source, expand=arguments.expand_score)
     report.assumed += assumed
+    _check_whole(net, report)
     weights.save(arguments.dst, net, {"mean": report.mean, "source": path.name, "sha256": sha256(path)})
     print(report)
     mean = ", ".join(f"{value:g}" for value in report.mean)
     print(f"{arguments.dst}: {spec['name']}, {spec['preset']}, {spec['num_classes']} classes; mean {mean} (BGR)")
     return 0
+
+
+def _check_free(src: Path, dst: Path, overwrite: bool) -> None:
+    """ConfigError if DST would replace SRC, or any other file unasked."""
+    if dst.exists() and src.exists() and dst.samefile(src):
+        raise ConfigError(f"{dst}: is SRC itself; name another DST")
+    if dst.exists() and not overwrite:
+        raise ConfigError(f"{dst} would be replaced; say --overwrite, or name another DST")
+
+
+def _check_whole(net: Net, report: weights.Report) -> None:
+    """WeightsError for a net that is in part of chance; only an FCN may start without fc6 and fc7, or its scores."""
+    missing = report.untrained
+    if net.spec["name"] in models.FCNS:
+        missing = [name for name in missing if not name.startswith(ENDS)]
+    else:
+        missing = [name for name in report.left if name.endswith(".weight")]
+    if missing:
+        why = report.warnings[0] if report.untrained else f"not there: {', '.join(missing)}"
+        raise WeightsError(f"{report.source}: has not all of {net.spec['name']}, nothing is written: {why}")
 
 
 def _given(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -99,11 +124,14 @@ def _parser() -> Parser:
     parser.add_argument("--to", metavar="NET", choices=models.NAMES, help="the net to make (default: what SRC is of)")
     parser.add_argument("--preset", metavar="NAME", help="its widths (default: those of SRC)")
     parser.add_argument("--classes", type=classes, metavar="N", help=f"{CLASSES} (default: SRC's, or 21)")
-    parser.add_argument("--expand-score", action="store_true", help="scores of fewer classes become the first of N")
+    parser.add_argument(
+        "--expand-score", action="store_true", help="keep SRC's classes as the first of N; new ones score 0"
+    )
     parser.add_argument("--input-padding", type=padding, metavar="N", help="100, 'same', ... (default: the preset's)")
     parser.add_argument("--source", choices=ORIGINS, help="whose training a VGG16 by torchvision's names is")
     parser.add_argument("--mean", type=_mean, metavar="B,G,R", help="of the pictures SRC was trained with, if it errs")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of values that SRC has not (default: 0)")
+    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="of values that SRC has not (default: 0)")
+    parser.add_argument("--overwrite", action="store_true", help="replace DST if it is there already")
     return parser
 
 

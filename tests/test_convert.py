@@ -64,6 +64,54 @@ def test_more_classes(tmp_path, rng, capsys):
     assert score.shape[0] == 7 and not score[5:].any()
 
 
+def test_fewer_classes_are_not_thrown_away(tmp_path, rng, capsys):
+    weights.save(tmp_path / "old.safetensors", models.build("fcn8s", 5, "tiny", rng=rng))
+    out = tmp_path / "new.safetensors"
+    for classes in ("3", "sem=5,geo=3"):
+        assert convert.main([str(tmp_path / "old.safetensors"), str(out), "--classes", classes, "--expand-score"]) == 2
+        assert "--expand-score" in capsys.readouterr().err and not out.exists()
+
+
+def test_another_stride_keeps_the_padding(tmp_path, rng):
+    weights.save(tmp_path / "a.safetensors", models.build("fcn32s", 5, "tiny", 100, rng))
+    files = [str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors")]
+    assert convert.main([*files, "--to", "fcn8s"]) == 0
+    assert weights.open_net(files[1])[0].spec == models.build("fcn8s", 5, "tiny", 100).spec
+    assert convert.main([*files, "--to", "fcn8s", "--input-padding", "same", "--overwrite"]) == 0
+    assert weights.open_net(files[1])[0].spec["input_padding"] == "same"
+
+
+def test_no_file_is_replaced_unasked(torchvision, tmp_path, capsys):
+    out = tmp_path / "a.safetensors"
+    out.write_bytes(b"mine")
+    assert convert.main([str(torchvision), str(out)]) == 2
+    assert "a.safetensors would be replaced; say --overwrite" in capsys.readouterr().err
+    assert out.read_bytes() == b"mine"
+    assert convert.main([str(torchvision), str(out), "--overwrite"]) == 0
+    before = out.read_bytes()
+    assert convert.main([str(out), str(tmp_path / "." / "a.safetensors"), "--overwrite"]) == 2
+    assert "is SRC itself" in capsys.readouterr().err and out.read_bytes() == before
+
+
+def test_no_net_is_written_that_is_in_part_of_chance(tmp_path, rng, capsys):
+    state = models.build("vgg16", 5, "tiny", rng=rng).state_dict()
+    out = tmp_path / "out.safetensors"
+    for lacks, flags, status, message in (
+        ((), ["--to", "fcn32s", "--preset", "small"], 2, "its conv1_1 is 8 wide, preset small's 24; --preset tiny"),
+        (("conv3_2",), ["--to", "vgg16"], 2, "has not all of vgg16, nothing is written: left untrained: conv3_2"),
+        (("conv3_2",), ["--to", "fcn32s"], 2, "has not all of fcn32s, nothing is written: left untrained: conv3_2"),
+        (("fc6", "fc7"), ["--to", "vgg16"], 2, "left untrained: fc6, fc7"),
+        (("fc8",), ["--to", "vgg16"], 2, "has not all of vgg16, nothing is written: not there: fc8.weight"),
+        (("fc6", "fc7"), ["--to", "fcn32s"], 0, "warning: left untrained: fc6, fc7"),
+    ):
+        arrays = {key: array for key, array in state.items() if not key.startswith(lacks or "-")}
+        writers.npz(tmp_path / "a.npz", arrays)
+        assert convert.main([str(tmp_path / "a.npz"), str(out), *flags]) == status
+        captured = capsys.readouterr()
+        assert message in (captured.err if status else captured.out)
+        assert out.exists() == (status == 0)
+
+
 def test_a_mean_that_the_file_does_not_say(torchvision, tmp_path, rng, capsys):
     out = tmp_path / "a.safetensors"
     assert convert.main([str(torchvision), str(out), "--mean", "1,2,3"]) == 0
@@ -71,7 +119,10 @@ def test_a_mean_that_the_file_does_not_say(torchvision, tmp_path, rng, capsys):
     capsys.readouterr()
     arrays = layouts.caffe(layouts.in_framework(models.build("fcn32s", 40, "tiny", rng=rng), False))
     writers.caffemodel(tmp_path / "nyud.caffemodel", arrays)
-    assert convert.main([str(tmp_path / "nyud.caffemodel"), str(out), "--mean", "116.19,97.203,92.318"]) == 0
+    assert (
+        convert.main([str(tmp_path / "nyud.caffemodel"), str(out), "--mean", "116.19,97.203,92.318", "--overwrite"])
+        == 0
+    )
     assert "40 classes, as NYUDv2's nets have, whose means differ" in capsys.readouterr().out
     assert weights.open_net(out)[1]["mean"] == [116.19, 97.203, 92.318]
 
@@ -129,6 +180,7 @@ def test_what_is_refused(torchvision, tmp_path, capsys):
         ([str(tmp_path / "no.pth"), out], "no.pth: cannot be read"),
         ([str(tmp_path / "text.caffemodel"), out], "text.caffemodel: not a whole caffemodel"),
         ([other, out, "--mean", "grey"], "--mean: expected three numbers, such as 104,117,123, got 'grey'"),
+        ([other, out, "--seed", "-1"], "--seed: expected a whole number of at least 0, got '-1'"),
         ([other, out, "--to", "fcn9s"], "invalid choice: 'fcn9s'"),
         ([other, out, "--preset", "vgg17"], "vgg17"),
         ([other, out, "--to", "googlenet"], "widths of its layers are of none"),

@@ -37,20 +37,22 @@ def mixes(weight: np.ndarray) -> bool:
     return bool(off.any())
 
 
-def expanded(array: np.ndarray, initial: np.ndarray) -> np.ndarray | None:
+def expanded(array: np.ndarray, initial: np.ndarray, sees_classes: bool = False) -> np.ndarray | None:
     """A layer of fewer classes as the first rows of `initial`, whose other rows stay; None if it does not fit.
 
-    In the reference's expand_score the new rows are zero, as all score layers start: a new class is silent until it has
-    learned. In upsampling they are bilinear.
+    sees_classes: upsampling, in which every class may see all. Then the old classes are the first columns, too, and
+    neither they nor the new ones see the others, provided that `initial` keeps classes apart.
     """
-    if len(array) > len(initial):
-        return None
-    first = fitted(array, (len(array), *initial.shape[1:]))
+    old, shape = len(array), list(initial.shape)
+    shape[0] = old
+    if sees_classes and initial.ndim == 4 and initial.shape[1] == len(initial):
+        shape[1] = old
+    first = fitted(array, tuple(shape)) if old <= len(initial) else None
     if first is None:
         return None
-    rows = initial.copy()
-    rows[: len(first)] = first
-    return rows
+    made = initial.copy()
+    made[tuple(map(slice, shape))] = first
+    return made
 
 
 def with_depth(weight: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -12,6 +12,12 @@ import numpy as np
 
 Named = tuple[str, str] | None
 
+#: What the names of the layers that follow the number of classes begin with; and those of the scores that all have.
+HEAD = ("score", "upscore", "fc8", "loss3/")
+SCORES = ("score_fr", "fc8", "loss3/")
+#: What a trunk may lack, or have of another width: VGG16 is published without these, and nets are built with less.
+ENDS = ("fc6", "fc7")
+
 KINDS = {
     **dict.fromkeys(("weight", "weights", "W", "0", "kernel", "filter", "f"), "weight"),
     **dict.fromkeys(("bias", "biases", "b", "1"), "bias"),

@@ -59,7 +59,8 @@ def transplant(net: Net, source: str | PathLike[str] | Net) -> Report:
 def expand_score(net: Net, source: str | PathLike[str] | Net) -> Report:
     """As `transplant`; and scores of fewer classes than the net's become its first rows, the new rows zero.
 
-    The new classes are silent until they have learned; their upsampling stays as it is in `net`.
+    So the new classes score 0, as all do before they learn, and win wherever every old class scores less; on the old
+    ones they have no influence. Raises WeightsError if not all of the source's classes can stay.
     """
     return transplanted(net, open_source(source), expand=True)
 

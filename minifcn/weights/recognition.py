@@ -11,31 +11,29 @@ from minifcn import models
 from minifcn.errors import WeightsError
 from minifcn.net import Net
 from minifcn.weights.fitting import fitted, mixes
+from minifcn.weights.names import HEAD
 from minifcn.weights.source import Source
-from minifcn.weights.surgery import HEAD
 
 
-def recognise(source: Source, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+def recognise(source: Source, given: Mapping[str, Any], flag: str = "--net") -> tuple[dict[str, Any], list[str]]:
     """(arguments of `models.build`, a line for each that was assumed): what is not `given` comes from the source's own
-    net, if that is known and no other is given, or else from the arrays.
+    net, if that is known and no other is given, or else from the arrays. An FCN of another stride keeps its padding.
 
-    Raises WeightsError where they do not decide it.
+    flag: the command's that gives the name. Raises WeightsError where they do not decide it.
     """
-    own = source.spec if given.get("name") in (None, source.spec.get("name")) else {}
-    spec = {**own, **given}
+    spec = {**_own(source, given.get("name")), **given}
     assumed = []
     if "name" not in spec:
-        spec["name"] = _name(source)
+        spec["name"] = _name(source, flag)
         assumed.append(f"net {spec['name']}, from the arrays' names")
     name = spec["name"]
     classes = _classes(name, source)
     if "preset" not in spec:
-        known = models.presets_of(name)
-        fits = [preset for preset in known if _fits(models.build(name, preset=preset), source)]
+        fits = fitting_presets(name, source)
         if len(fits) != 1:
             raise WeightsError(
                 f"{source.path}: does not say which preset it belongs to, and the widths of its layers are of "
-                f"{' and '.join(fits) or 'none'}; name it (--preset), one of {', '.join(known)}"
+                f"{' and '.join(fits) or 'none'}; name it (--preset), one of {', '.join(models.presets_of(name))}"
             )
         spec["preset"] = fits[0]
         assumed.append(f"preset {fits[0]}, from the arrays' shapes")
@@ -52,11 +50,25 @@ def recognise(source: Source, given: Mapping[str, Any]) -> tuple[dict[str, Any],
     return spec, assumed
 
 
+def fitting_presets(name: str, source: Source) -> list[str]:
+    """The presets of the net called `name` whose trunk has the widths of the source's."""
+    return [preset for preset in models.presets_of(name) if _fits(models.build(name, preset=preset), source)]
+
+
+def _own(source: Source, name: str | None) -> dict[str, Any]:
+    """What the source says of its net, as far as it holds for the net called `name`."""
+    theirs = source.spec.get("name")
+    if name in (None, theirs):
+        return source.spec
+    related = {name, theirs} <= {*models.FCNS} and models.family(name) is models.family(theirs)
+    return {key: value for key, value in source.spec.items() if related and key == "input_padding"}
+
+
 def _mixes_classes(name: str, array: np.ndarray) -> bool:
     return name.startswith("upscore") and array.ndim == 4 and array.shape[0] == array.shape[1] > 1 and mixes(array)
 
 
-def _name(source: Source) -> str:
+def _name(source: Source, flag: str) -> str:
     """The largest net that the file has all of. Upsampling that is fixed can be made anew, so it need not be there."""
     narrow = {name: [*models.presets_of(name)][-1] for name in models.NAMES}  # whose layers have the same names
     nets = {name: models.build(name, _classes(name, source) or 21, preset) for name, preset in narrow.items()}
@@ -70,7 +82,7 @@ def _name(source: Source) -> str:
     if len(fits) != 1:
         raise WeightsError(
             f"{source.path}: does not say which net it belongs to, and its arrays fit {' and '.join(fits) or 'none'}; "
-            f"name it (--net, in convert --to), one of {', '.join(models.NAMES)}"
+            f"name it ({flag}), one of {', '.join(models.NAMES)}"
         )
     return fits[0]
 

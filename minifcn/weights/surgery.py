@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 
@@ -11,14 +11,14 @@ from minifcn.errors import WeightsError
 from minifcn.layers import Scale
 from minifcn.net import Net
 from minifcn.weights.fitting import expanded, fitted, mixes, with_depth
-from minifcn.weights.report import Report
+from minifcn.weights.names import ENDS, HEAD, SCORES
+from minifcn.weights.recognition import fitting_presets
+from minifcn.weights.report import Report, some
 from minifcn.weights.source import Source, entrances
 
 LEAST = 0.5  # of a trunk's layers; with fewer taken, it is as good as untrained
 #: What a layer of several is called after the one that it is a copy of: a trunk for each modality, or with depth.
 SUFFIXES = ("color", "hha", "_bgrd")
-#: What the names of the layers that follow the number of classes begin with.
-HEAD = ("score", "upscore", "fc8", "loss3/")
 
 
 def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Iterable[str] = SUFFIXES) -> Report:
@@ -26,8 +26,8 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
 
     A layer that the source has not is taken from the one it is a copy of: conv1_1hha from conv1_1. What does not fit,
     such as the scores of another number of classes, keeps its initial value; with `expand`, scores of fewer classes
-    become the first rows. Raises WeightsError, and leaves the net as it is, if nothing fits, or if upsampling in the
-    source mixes classes, and the net's keeps them apart.
+    become the first rows. Raises WeightsError, and leaves the net as it is, if nothing fits, if upsampling in the
+    source mixes classes, and the net's keeps them apart, or with `expand` if not all of the source's classes stay.
     """
     report = Report(source=source.path, mean=source.pictures.bgr_mean)
     report.assumed = [f"{source.title}, made for {source.pictures}", *source.told]
@@ -40,8 +40,7 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
         array, factors = source.arrays[theirs], first.get(name.removesuffix(".weight"))
         shaped = _shaped(source, theirs, param.data.shape, factors)
         if shaped is None and expand and name.startswith(HEAD):
-            initial = to_numpy(param.data)
-            shaped = expanded(array, initial if name.startswith("upscore") else np.zeros_like(initial))
+            shaped = _expanded(source, theirs, to_numpy(param.data))
         if shaped is None:
             report.left.append(name)
             report.assumed.append(f"{theirs} {array.shape} does not fit the net's {param.data.shape}, and is not used")
@@ -50,15 +49,18 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
         values[name] = shaped
         (report.taken if shaped.shape == array.shape else report.reshaped).append(name)
     _check_scales(net, source)
+    if expand:
+        _check_scores(source, used)
     report.unused = [name for name in source.arrays if name not in used and not _is_scale(net, name)] + source.unused
     if not values:
         raise WeightsError(
-            f"{source.path}: nothing in it is for this net; it has {', '.join([*source.arrays][:5])} ..."
+            f"{source.path}: nothing in it is for this net; "
+            + (_widths(net, source) or f"it has {', '.join([*source.arrays][:5])} ...")
         )
     for name, array in values.items():
         data = net.params[name].data
         net.params[name].data = to(np.array(array, data.dtype, order="C"), xp_of(data))
-    _warn(net, values.keys(), report)
+    _warn(net, source, report)
     return report
 
 
@@ -80,6 +82,27 @@ def _shaped(source: Source, name: str, shape: tuple[int, ...], factors: tuple[fl
     return shaped
 
 
+def _expanded(source: Source, name: str, initial: np.ndarray) -> np.ndarray:
+    """The source's array of fewer classes in one of more; new scores are zero, new upsampling is as it was."""
+    array, upsampling = source.arrays[name], name.startswith("upscore")
+    made = expanded(array, initial if upsampling else np.zeros_like(initial), upsampling)
+    if made is None:
+        raise WeightsError(
+            f"{source.path}: {name} {array.shape} cannot be the first classes of {initial.shape}; --expand-score needs "
+            "at least as many classes, and the same upsampling"
+        )
+    return made
+
+
+def _check_scores(source: Source, used: Collection[str]) -> None:
+    """Expanding is to keep the classes that there are: all of the source's scores have their place."""
+    scores = [name for name in source.arrays if name.startswith(SCORES)]
+    lost = [name for name in scores if name not in used]
+    if lost or not scores:
+        what = f"the net has no place for {lost[0]}" if lost else "it has no scores"
+        raise WeightsError(f"{source.path}: --expand-score keeps the old classes, but {what}; expected the same tasks")
+
+
 def _name_in(source: Source, name: str, suffixes: tuple[str, ...]) -> str:
     """The source's name for a parameter: the same, or that of the layer it is a copy of."""
     layer, _, kind = name.rpartition(".")
@@ -90,13 +113,33 @@ def _name_in(source: Source, name: str, suffixes: tuple[str, ...]) -> str:
     return name
 
 
-def _warn(net: Net, taken: Iterable[str], report: Report) -> None:
+def _warn(net: Net, source: Source, report: Report) -> None:
+    """Of a trunk that is not all there, and of pictures padded otherwise."""
     trunk = [name for name in net.params if name.endswith(".weight") and not name.startswith(HEAD)]
-    count = len({*taken} & {*trunk})
+    report.untrained = [name.removesuffix(".weight") for name in trunk if name in report.left]
+    count = len(trunk) - len(report.untrained)
     if count < LEAST * len(trunk):
-        report.warnings.append(
-            f"only {count} of the trunk's {len(trunk)} layers were taken: most of it starts untrained"
-        )
+        line = f"only {count} of the trunk's {len(trunk)} layers were taken: most of it starts untrained"
+    else:
+        line = f"left untrained: {some(report.untrained)}"
+    if report.untrained:
+        report.warnings.append("; ".join(filter(None, [line, _widths(net, source)])))
+    theirs, ours = (spec.get("input_padding") for spec in (source.spec, net.spec))
+    if None not in (theirs, ours) and theirs != ours:
+        report.warnings.append(f"trained with an input padding of {theirs}, the net has {ours}")
+
+
+def _widths(net: Net, source: Source) -> str:
+    """Which convolution of the trunk has another width, and the presets that would do; "" if none has."""
+    for name, param in net.params.items():
+        array = source.arrays.get(name)
+        if array is None or not array.ndim or name.startswith((*HEAD, *ENDS)) or len(array) == len(param.data):
+            continue
+        fits = " or ".join(fitting_presets(net.spec["name"], source)) if net.spec else ""
+        preset = f"preset {net.spec['preset']}'s" if net.spec else "the net's"
+        hint = f"; --preset {fits}" if fits else ""
+        return f"its {name.rpartition('.')[0]} is {len(array)} wide, {preset} {len(param.data)}{hint}"
+    return ""
 
 
 def _check_scales(net: Net, source: Source) -> None:

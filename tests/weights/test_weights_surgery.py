@@ -9,7 +9,7 @@ from minifcn import models, weights
 from minifcn.errors import WeightsError
 from minifcn.layers import Add, Conv2d, ReLU, Scale
 from minifcn.net import Net
-from minifcn.weights import layouts, writers
+from minifcn.weights import layouts, surgery, writers
 
 
 def filled(net, rng):
@@ -60,7 +60,7 @@ def test_scores_of_another_number_of_classes_are_left_and_reported(rng):
     assert "score_fr.weight" in report.left and "score_fr.weight" in report.unused and not report.warnings
 
 
-def test_expand_score_keeps_the_old_classes_and_leaves_the_new_ones_silent(rng):
+def test_expand_score_keeps_the_old_classes_and_gives_the_new_ones_zero(rng):
     old = filled(models.build("fcn8s", 5, "tiny"), rng)
     net = models.build("fcn8s", 9, "tiny")
     bilinear = net.params["upscore8.weight"].data.copy()
@@ -82,10 +82,37 @@ def test_expand_score_takes_upsampling_in_full(rng, tmp_path):
     np.testing.assert_array_equal(net.params["upscore8.weight"].data[:5], old.params["upscore8.weight"].data)
 
 
-def test_expand_score_never_drops_classes(rng):
-    net = models.build("fcn8s", 3, "tiny")
-    report = weights.expand_score(net, filled(models.build("fcn8s", 5, "tiny"), rng))
-    assert "score_fr.weight" in report.left and not net.params["score_fr.weight"].data.any()
+@pytest.mark.parametrize("kind", ["dense", "nonlinear"])
+def test_expand_score_keeps_classes_whose_upsampling_sees_all(kind, rng):
+    old = filled(models.build("fcn16s", 3, "tiny", upsampling=kind), rng)
+    net = models.build("fcn16s", 5, "tiny", upsampling=kind)
+    weights.expand_score(net, old)
+    x = rng.standard_normal((1, 3, 40, 33), np.float32)
+    found, expected = net.forward(x), old.forward(x)
+    np.testing.assert_allclose(found[:, :3], expected, rtol=1e-5, atol=1e-5 * np.abs(expected).max())
+    untrained = models.build("fcn16s", 5, "tiny", upsampling=kind).forward(x)
+    np.testing.assert_array_equal(found[:, 3:], untrained[:, 3:])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (5, 3, r"score_fr\.weight \(5, 128, 1, 1\) cannot be the first classes of \(3, 128, 1, 1\)"),
+        ({"sem": 4, "geo": 3}, 9, r"keeps the old classes, but the net has no place for score_fr_sem\.weight"),
+        (4, {"sem": 4, "geo": 3}, r"keeps the old classes, but the net has no place for score_fr\.weight"),
+    ],
+)
+def test_expand_score_never_drops_classes(old, new, message, rng):
+    net = models.build("fcn8s", new, "tiny")
+    with pytest.raises(WeightsError, match=message):
+        weights.expand_score(net, filled(models.build("fcn8s", old, "tiny"), rng))
+    assert not net.params["fc7.weight"].data.any()
+
+
+def test_expand_score_never_drops_upsampling_that_mixes_classes(rng):
+    old = filled(models.build("fcn8s", 3, "tiny", upsampling="dense"), rng)
+    with pytest.raises(WeightsError, match=r"upscore2\.weight .* cannot be the first classes"):
+        weights.expand_score(models.build("fcn8s", 5, "tiny"), old)
 
 
 def small(channels, names, factor=1.0):
@@ -186,7 +213,22 @@ def test_narrower_layers_are_left(rng, tmp_path):
     before = net.params["fc6.weight"].data.copy()
     report = weights.transplant(net, tmp_path / "a.npz")
     np.testing.assert_array_equal(net.params["fc6.weight"].data, before)
-    assert {"fc6.weight", "fc7.weight"} <= {*report.left} and not report.warnings
+    assert {"fc6.weight", "fc7.weight"} <= {*report.left} and report.warnings == ["left untrained: fc6, fc7"]
+
+
+def test_a_layer_of_another_width_is_told(rng):
+    source = weights.open_source(filled(models.build("vgg16", 7, "tiny"), rng))
+    source.arrays["conv1_1.weight"] = np.zeros((9, 3, 3, 3), np.float32)
+    report = surgery.transplanted(models.build("fcn32s", 5, "tiny"), source)
+    assert report.untrained == ["conv1_1"]
+    assert report.warnings == ["left untrained: conv1_1; its conv1_1 is 9 wide, preset tiny's 8"]
+
+
+def test_the_source_s_own_padding_is_told(rng):
+    old = filled(models.build("fcn32s", 5, "tiny", 100), rng)
+    report = weights.transplant(models.build("fcn16s", 5, "tiny"), old)
+    assert report.warnings == ["trained with an input padding of 100, the net has same"]
+    assert not weights.transplant(models.build("fcn16s", 5, "tiny", 100), old).warnings
 
 
 def test_a_source_with_nothing_for_the_net_changes_nothing(rng, tmp_path):
@@ -194,6 +236,9 @@ def test_a_source_with_nothing_for_the_net_changes_nothing(rng, tmp_path):
     before = net.state_dict()
     np.savez(tmp_path / "a.npz", **{"other.weight": np.zeros(3), "other.bias": np.zeros(3)})
     with pytest.raises(WeightsError, match=r"a\.npz: nothing in it is for this net; it has other\.weight"):
+        weights.transplant(net, tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", **{"conv1_1.weight": np.ones((64, 3, 3, 3), np.float32)})
+    with pytest.raises(WeightsError, match=r"for this net; its conv1_1 is 64 wide, preset tiny's 8; --preset vgg16"):
         weights.transplant(net, tmp_path / "a.npz")
     for name, array in before.items():
         np.testing.assert_array_equal(net.params[name].data, array)
