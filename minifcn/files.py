@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,7 +16,8 @@ from minifcn.errors import MinifcnError
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A path in the same folder to write to; it takes the place of `path` if the block ends well, and goes if not.
 
-    The suffix is kept, so that writers that go by it (Pillow, matplotlib) still can. Raises MinifcnError when the
+    The suffix is kept, so that writers that go by it (Pillow, matplotlib) still can. What a process that was killed
+    over the same file has left goes first. Raises MinifcnError when the
     system refuses (no such folder, no permission, disk full); what `path` held before is then still there, whole.
 
     >>> with atomic_path("note.txt") as beside:             # doctest: +SKIP
@@ -23,6 +25,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    _remove_stale(path)
     try:
         try:
             beside.touch()  # before any work is done in vain
@@ -40,6 +43,28 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what processes that were killed while they wrote `path` have left beside it."""
+    if os.name != "posix":  # elsewhere os.kill would end the process that it is to ask about
+        return
+    name = re.compile(rf"\.{re.escape(path.stem)}\.(\d{{1,9}})\.part{re.escape(path.suffix)}", re.ASCII)
+    with suppress(OSError):  # no such folder: told when the file is to be written
+        for found in path.parent.iterdir():
+            match = name.fullmatch(found.name)
+            if match and not _is_alive(int(match[1])):
+                found.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

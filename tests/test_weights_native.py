@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import struct
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -261,3 +263,23 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
 def test_where_nothing_can_be_written(net, tmp_path):
     with pytest.raises(MinifcnError, match="cannot be written"):
         weights.save(tmp_path / "no" / "such" / "folder" / "w.safetensors", net)
+
+
+def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
+    killed = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, sys\nfrom minifcn.files import atomic_path\n"
+            "with atomic_path(sys.argv[1]) as beside: beside.write_text('half'); os.kill(os.getpid(), 9)",
+            str(tmp_path / "note.txt"),
+        ],
+        check=False,
+    )
+    assert killed.returncode == -9 and len(os.listdir(tmp_path)) == 1
+    others = {f".note.{os.getppid()}.part.txt", ".note.x.part.txt", ".other.999999999.part.txt"}  # alive, not ours
+    for name in others:
+        (tmp_path / name).touch()
+    with atomic_path(tmp_path / "note.txt") as beside:
+        beside.write_text("new")
+    assert set(os.listdir(tmp_path)) == {"note.txt"} | others
