@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError("--heatmap: expected the name of a file, got ''")
     if arguments.heatmap and len(arguments.pictures) > 1:
         raise ConfigError(f"--heatmap {arguments.heatmap}: is one file; expected one picture, got several")
+    if arguments.heatmap:
+        _check_free(arguments)
     net, about = open_classifier(arguments.weights, arguments.net, arguments.device, arguments.threads)
     for line in about["assumed"]:
         print(f"{arguments.weights}: assumed {line}", file=sys.stderr)
@@ -119,6 +122,18 @@ def read_labels(path: str, count: int) -> list[str]:
     return lines
 
 
+def _check_free(arguments: argparse.Namespace) -> None:
+    """ConfigError if the heatmap would replace a file that is read, or any other unless --overwrite is said."""
+    path = Path(arguments.heatmap)
+    if not path.exists():
+        return
+    for read in (*arguments.pictures, arguments.weights, arguments.labels):
+        if read and Path(read).exists() and path.samefile(read):
+            raise ConfigError(f"--heatmap {path}: would replace {read}, which is read; choose another name")
+    if not arguments.overwrite:
+        raise ConfigError(f"--heatmap {path}: would be replaced; say --overwrite, or choose another name")
+
+
 def _shares(net: Net, image: np.ndarray, mean: Sequence[float]) -> np.ndarray:
     """Softmax of the net's scores for a picture: float64 (C, h, w)."""
     xp = backend.xp_of(*(param.data for param in net.params.values()))
@@ -138,6 +153,7 @@ def _parser() -> Parser:
     parser.add_argument("--top", type=positive, default=5, metavar="N", help="classes to print (default: 5)")
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line, such as synset_words.txt")
     parser.add_argument("--heatmap", metavar="FILE", help="where in the picture the most probable class is, as a PNG")
+    parser.add_argument("--overwrite", action="store_true", help="replace a heatmap that is there already")
     add_device_flags(parser)
     return parser
 

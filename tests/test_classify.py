@@ -1,6 +1,7 @@
 """`python -m minifcn.classify`: the real GoogLeNet names real photos; what goes wrong gets one message."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,6 +104,20 @@ def test_what_is_refused(trained, photo, tmp_path, capsys):
         assert classify.main(flags) == 2
         err = capsys.readouterr().err
         assert err.startswith("error: ") and message in err
+
+
+def test_a_heatmap_replaces_nothing_unless_asked(trained, photo, tmp_path, capsys):
+    before, out = Path(photo).read_bytes(), tmp_path / "heat.png"
+    for flags in ([], ["--overwrite"]):  # never what is read
+        assert classify.main([trained, photo, "--heatmap", str(tmp_path / "." / "photo.png"), *flags]) == 2
+        assert "photo.png, which is read; choose another name" in capsys.readouterr().err
+        assert classify.main([trained, photo, "--heatmap", trained, *flags]) == 2
+    assert Path(photo).read_bytes() == before
+    out.write_text("mine")
+    assert classify.main([trained, photo, "--heatmap", str(out)]) == 2
+    assert "would be replaced; say --overwrite" in capsys.readouterr().err and out.read_text() == "mine"
+    assert classify.main([trained, photo, "--heatmap", str(out), "--overwrite"]) == 0
+    assert classify.read_image(out).shape == (256, 384, 3)
 
 
 def test_spread_puts_each_cell_where_it_looks():
