@@ -147,6 +147,7 @@ def natural(text: str) -> int:
     return int(text)
 
 
+MOST_CLASSES = 100_000  # a typing error beyond; FCNs whose scores become labels have 255 at most
 #: What --classes takes.
 CLASSES = "number of classes; of several tasks each: sem=33,geo=3"
 
@@ -154,8 +155,20 @@ CLASSES = "number of classes; of several tasks each: sem=33,geo=3"
 def classes(text: str) -> int | dict[str, int]:
     """The number of classes of one task, or of several by name, for argparse."""
     if "=" not in text:
-        return positive(text)
-    return {task: positive(count) for task, _, count in (part.partition("=") for part in text.split(","))}
+        return _class_count(text)
+    counts: dict[str, int] = {}
+    for task, _, count in (part.partition("=") for part in text.split(",")):
+        if task in counts:
+            raise argparse.ArgumentTypeError(f"task {task!r} stands there twice, in {text!r}")
+        counts[task] = _class_count(count)
+    return counts
+
+
+def _class_count(text: str) -> int:
+    count = positive(text)
+    if count > MOST_CLASSES:
+        raise argparse.ArgumentTypeError(f"expected at most {MOST_CLASSES} classes, got {text}")
+    return count
 
 
 def padding(text: str) -> int | str:

@@ -15,7 +15,7 @@ from minifcn.command import Parser, add_device_flags, add_net_flags, net_given, 
 from minifcn.data import open_dataset, tasks_of
 from minifcn.data.spec import HELP
 from minifcn.files import atomic_path
-from minifcn.inference import evaluate_tasks, open_fcn
+from minifcn.inference import evaluate_tasks, open_fcn, remarks
 from minifcn.inspection import plots
 from minifcn.metrics import ConfusionMatrix, table
 
@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     net, about = open_fcn(arguments.weights, net_given(arguments), arguments.device, arguments.threads)
     dataset = open_dataset(arguments.data, arguments.split, models.modalities_of(net))
-    for line in about["assumed"]:
-        print(f"{arguments.weights}: assumed {line}", file=sys.stderr)
+    for line in remarks(arguments.weights, net, about):
+        print(line, file=sys.stderr)
     with nullcontext() if arguments.out is None else out_folder(arguments.out) as out:
         confusions = evaluate_tasks(net, dataset, arguments.limit, mean=about["mean"])
         assert confusions is not None  # nothing asks it to stop

@@ -13,7 +13,7 @@ from PIL.Image import Resampling
 from tqdm import tqdm
 
 from minifcn import backend, models, parallel, weights
-from minifcn.data import MEAN_BGR, Dataset, num_classes_of
+from minifcn.data import IGNORE, MEAN_BGR, Dataset, num_classes_of
 from minifcn.data.modalities import inputs_of
 from minifcn.data.pictures import resized
 from minifcn.errors import DataError, ShapeError, WeightsError
@@ -37,7 +37,16 @@ def open_fcn(
     if net.spec["name"] not in models.FCNS:
         raise WeightsError(f"{path}: holds {net.spec['name']}, a classifier; expected one of {', '.join(models.FCNS)}")
     check_input(path, about)
+    _check_classes(net)
     return net.to(xp), about
+
+
+def remarks(path: str, net: Net, about: Mapping[str, Any]) -> list[str]:
+    """What the user of a weight file that `open_fcn` opened should know."""
+    lines = [f"{path}: assumed {line}" for line in about["assumed"]]
+    if not any(bool(param.data.any()) for name, param in net.params.items() if name.startswith("score")):
+        lines.append(f"warning: {path}: all scores are zero, and class 0 everywhere: an untrained net?")
+    return lines
 
 
 def check_input(path: str, about: Mapping[str, Any]) -> None:
@@ -65,8 +74,10 @@ def label_maps(
 
     image: uint8 RGB (H, W, 3). beside: what else the net is to see of it, see `minifcn.data.modalities`. A picture
     longer than `max_side` is made smaller first, and its labels are enlarged again, without smoothing. Raises DataError
-    before anything is computed if the memory that is free will not do, or something is not there that the net sees.
+    before anything is computed if the memory that is free will not do, or something is not there that the net sees;
+    WeightsError for a net of more classes than a byte has numbers.
     """
+    _check_classes(net)
     height, width = image.shape[:2]
     beside = beside or {}
     if max_side is not None and max(height, width) > max_side:
@@ -129,6 +140,15 @@ def evaluate_tasks(
         for confusion, truth, label in zip(confusions, sample.labels, labels, strict=True):
             confusion.update(truth, label)
     return confusions
+
+
+def _check_classes(net: Net) -> None:
+    """WeightsError for more classes than label maps, which are bytes with 255 for "ignore", can tell apart."""
+    if (most := max(models.tasks_of(net).values())) > IGNORE:
+        raise WeightsError(
+            f"{net.spec['name']}: {most} classes, but a label is a byte, and {IGNORE} means ignored: expected at most "
+            f"{IGNORE}; net.forward gives the scores of any number"
+        )
 
 
 def _check_memory(net: Net, height: int, width: int, available: int) -> None:

@@ -20,7 +20,7 @@ from minifcn.data.pairs import pictures_in, size_text
 from minifcn.data.pictures import SUFFIXES
 from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError, counted
 from minifcn.files import atomic_path
-from minifcn.inference import label_maps, open_fcn
+from minifcn.inference import label_maps, open_fcn, remarks
 from minifcn.inspection.plots import overlay
 from minifcn.net import Net
 
@@ -57,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     tasks = tasks_of(about)
     _check_free(Path(arguments.out), pictures.values(), tasks, arguments.overwrite)
     folders = folders_of(net, {"depth": arguments.depth, "hha": arguments.hha})
-    for line in about["assumed"]:
-        print(f"{arguments.weights}: assumed {line}", file=sys.stderr)
+    for line in remarks(arguments.weights, net, about):
+        print(line, file=sys.stderr)
     with out_folder(arguments.out) as out:
         failed = _label_all(net, pictures, out, about["mean"], tasks, arguments.max_side, folders)
     print(f"{len(pictures) - failed} of {counted(len(pictures), 'picture')} labelled, in {out}")
@@ -213,7 +213,10 @@ def _parser() -> Parser:
     parser.add_argument("weights", metavar="WEIGHTS", help="a .safetensors file, as training leaves it")
     parser.add_argument("pictures", metavar="PICTURE", nargs="+", help="picture files, or folders of them")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; made if it is not there")
-    parser.add_argument("--max-side", type=positive, metavar="N", help="make larger pictures smaller before labelling")
+    parser.add_argument(
+        "--max-side", type=positive, metavar="N",
+        help="make pictures with a side of more than N pixels (1 or more) smaller before labelling",
+    )  # fmt: skip
     parser.add_argument("--depth", metavar="DIR", help="for nets that see it: 16-bit PNGs, distances in millimetres")
     parser.add_argument("--hha", metavar="DIR", help="for nets that see it: HHA pictures")
     parser.add_argument("--overwrite", action="store_true", help="replace results that are there already")

@@ -7,7 +7,8 @@ import pytest
 from colournet import CLASSES, COLOURS, colournet, picture, save_fcn
 from PIL import Image
 
-from minifcn import backend, inference, predict
+from minifcn import backend, evaluate, inference, models, predict
+from minifcn import weights as native
 from minifcn.data import VOC_PALETTE, read_label
 from minifcn.errors import ConfigError, DataError, WeightsError
 
@@ -148,6 +149,30 @@ def test_an_empty_folder_is_an_error(tmp_path):
         predict.collect([str(tmp_path)])
 
 
+def test_more_classes_than_a_byte_has_are_refused(pictures, tmp_path, capsys):
+    """Class 256 would be stored as 0. The scores of such a net are its own affair."""
+    path = save_fcn(tmp_path / "many.safetensors", [f"class {k}" for k in range(256)])
+    assert predict.main([path, str(pictures), "--out", str(tmp_path / "out")]) == 2
+    told = capsys.readouterr()
+    assert told.err.count("error: ") == 1 and "256 classes, but a label is a byte" in told.err and not told.out
+    assert evaluate.main([path, "--data", "shapes:size=40,val=1"]) == 2
+    assert "256 classes, but a label is a byte" in capsys.readouterr().err
+    net, image = models.build("fcn8s", 256, "tiny"), np.zeros((4, 5, 3), np.uint8)
+    with pytest.raises(WeightsError, match="expected at most 255"):
+        inference.predict(net, image)
+    assert net.forward(np.zeros((1, 3, 4, 5), np.float32)).shape == (1, 256, 4, 5)
+    assert inference.predict(models.build("fcn8s", 255, "tiny"), image).shape == (4, 5)
+
+
+def test_a_net_that_says_nothing_is_remarked_on(weights, pictures, tmp_path, capsys):
+    assert predict.main([weights, str(pictures / "dot.png"), "--out", str(tmp_path / "out")]) == 0
+    assert "untrained" not in capsys.readouterr().err
+    native.save(tmp_path / "zero.safetensors", models.build("fcn8s", 3, "tiny"))
+    flags = [str(tmp_path / "zero.safetensors"), str(pictures / "dot.png"), "--out", str(tmp_path / "zero")]
+    assert predict.main(flags) == 0
+    assert "zero.safetensors: all scores are zero" in capsys.readouterr().err
+
+
 def test_classes_and_colours_come_from_the_weights():
     classes, palette = predict.classes_of({"net": {"num_classes": 3}, "classes": CLASSES, "palette": COLOURS.tolist()})
     assert classes == CLASSES
@@ -180,6 +205,19 @@ def test_refuses_weights_that_cannot_label_pictures(made, message, tmp_path):
 def test_bad_flags_end_with_status_2(flags, capsys):
     assert predict.main(["weights", "picture", "--out", "out", *flags]) == 2
     assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--max-side", "0"], "--max-side: expected a whole number of at least 1, got '0'"),
+        (["--classes", "sem=3,geo=2,sem=4"], "--classes: task 'sem' stands there twice"),
+        (["--classes", "99999999999"], "--classes: expected at most 100000 classes"),
+    ],
+)
+def test_numbers_that_cannot_be_are_told(flags, says, capsys):
+    assert predict.main(["weights", "picture", "--out", "out", *flags]) == 2
+    assert says in capsys.readouterr().err
 
 
 def test_no_such_weights(pictures, tmp_path, capsys):
