@@ -68,10 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             report = examine(dataset, bar, task)
             print(*report.lines(), "", sep="\n")
             reports.append(report)
-    for first, second in itertools.combinations(reports[:: len(tasks_of(datasets[0]))], 2):
-        if warning := shared_samples(first, second):
-            print(f"warning: {warning}")
-    bad = sum(len(report.problems) for report in reports)
+    shared = [text for pair in itertools.combinations(datasets, 2) if (text := shared_samples(*pair))]
+    for text in shared:
+        print(f"unusable: {text}")
+    bad = len(shared) + sum(len(report.problems) for report in reports)
     print(f"not fit to train on: {bad} problem{'s' * (bad != 1)}" if bad else "ready to train")
     return 1 if bad else 0
 

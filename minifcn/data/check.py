@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minifcn.data.dataset import Dataset, class_counts, tasks_of
+from minifcn.data.pairs import overlap
 from minifcn.errors import DataError, counted
 
 
@@ -106,12 +107,13 @@ def examine(dataset: Dataset, indices: Iterable[int] | None = None, task: int = 
     return report
 
 
-def shared_samples(first: Report, second: Report) -> str | None:
-    """A warning if two splits have samples in common: what is trained on must not be evaluated on."""
-    common = sorted(first.names.keys() & second.names.keys())
+def shared_samples(first: Dataset, second: Dataset) -> str | None:
+    """The problem if two splits have pictures in common: one cannot be trained on and the other evaluated on."""
+    common = overlap(first, second)
     if not common:
         return None
     return (
-        f"{first.name} and {second.name} share {counted(len(common), 'sample')} ({', '.join(common[:3])}"
-        f"{', ...' if common[3:] else ''}); scores on them say nothing about unseen pictures"
+        f"{first.name} and {second.name} share {counted(len(common), 'picture')} ({', '.join(common[:3])}"
+        f"{', ...' if common[3:] else ''}); scores on them say nothing about others, and `minifcn train` refuses to "
+        "train on one and evaluate on the other without --overlap drop or --overlap allow"
     )

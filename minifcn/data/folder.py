@@ -31,10 +31,12 @@ def read_classes(path: Path) -> tuple[list[str], NDArray[np.uint8]]:
     names: list[str] = []
     colours: list[tuple[int, int, int]] = []
     ignore: tuple[int, int, int] | None = None
+    blank = 0  # the first blank line after a class
     for number, raw in enumerate(read_text(path).splitlines(), 1):
         line = raw.split("#")[0].strip()
         match = _LINE.fullmatch(line)
         if not match:
+            blank = blank or (number if names and not raw.strip() else 0)
             continue
         name = match["name"]
         colour = (int(match["r"]), int(match["g"]), int(match["b"])) if match["r"] else None
@@ -47,6 +49,11 @@ def read_classes(path: Path) -> tuple[list[str], NDArray[np.uint8]]:
         if name == "ignore":
             ignore = colour
             continue
+        if blank:
+            raise DataError(
+                f"{path}, line {blank}: blank, with classes before and after it; is a class missing there? A class has "
+                "the number of the names before it: write its name, or remove the line"
+            )
         names.append(name)
         if colour:
             colours.append(colour)
@@ -81,7 +88,7 @@ def open_folder(folder: Path, split: str) -> PairDataset:
         known = sorted(path.stem for path in folder.glob("*.txt") if path.stem != "classes")
         if split not in known:
             raise DataError(f"{folder}: no split {split!r} ({split}.txt){did_you_mean(split, known)}")
-        stems = read_list(folder / f"{split}.txt")
+        stems = read_list(folder / f"{split}.txt", inside=("images",))
     else:
         if split not in ("train", "val"):
             raise DataError(f"{folder}: no {split}.txt, and without split files there are train and val only")

@@ -138,13 +138,23 @@ def pictures_in(folder: Path) -> dict[str, Path]:
     return found
 
 
-def read_list(path: Path) -> list[str]:
-    """The stems of a split file: the first word of each line, without folder and suffix; blank lines are skipped."""
+def read_list(path: Path, inside: Sequence[str] = ()) -> list[str]:
+    """The stems of a split file: the first word of each line, without folder and suffix; blank lines are skipped.
+
+    inside: the names of the folders that pictures may be said to lie in, where not any will do (published lists have
+    paths of their authors' machines).
+    """
     lines = read_text(path).splitlines()
-    stems = [Path(line.split()[0]).stem for line in lines if line.strip()]
-    if not stems:
+    names = {number: Path(line.split()[0]) for number, line in enumerate(lines, 1) if line.strip()}
+    if not names:
         raise DataError(f"{path}: the split is empty; expected one picture name a line")
-    return stems
+    for number, name in names.items():
+        if inside and name.parent.name not in ("", *inside):
+            raise DataError(
+                f"{path}, line {number}: {name} is in a folder of its own; pictures lie in {' or '.join(inside)}/ "
+                f"itself: put it there, and write {name.stem}"
+            )
+    return [name.stem for name in names.values()]
 
 
 def read_split(folder: Path, split: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from minifcn import data, models
 from minifcn.config import TrainConfig
+from minifcn.data import voc
 from minifcn.data.dataset import Dataset, Sample, check_index, mean_of, tasks_of
 from minifcn.data.pairs import PairDataset, overlap
 from minifcn.data.transforms import Mirror, RandomCrop, Scale, Transform, Translate
@@ -66,10 +67,10 @@ def apart(train: Dataset, val: Dataset, drop: bool) -> Dataset:
     )
     if not drop or not rest:
         names = ", ".join(shared[:3]) + " ..." * (len(shared) > 3)
+        hint = " (beside SBD's train, VOC's seg11valid)" if getattr(train, "kin", "") == voc.KIN else ""
         raise ConfigError(
             f"{what}: {names}. Scores on pictures that were trained on say nothing about others: leave them out of "
-            "training with --overlap drop, choose another --val-split (beside SBD's train, VOC's seg11valid), or say "
-            "--overlap allow"
+            f"training with --overlap drop, choose another --val-split{hint}, or say --overlap allow"
         )
     print(f"{what}: left out of training")
     return Subset(train, rest)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from shared import shared_path
 
+from minifcn import train
 from minifcn.data import write_label
 from minifcn.data.__main__ import main
 from minifcn.data.check import examine
@@ -86,7 +87,7 @@ def test_labels_without_a_picture(own, capsys):
 
 def test_warnings_do_not_stop(own, capsys):
     (own / "classes.txt").write_text("ground\ncar\nunicorn\n")
-    (own / "val.txt").write_text("p0\np5\np5\n")
+    (own / "val.txt").write_text("p5\np5\n")
     write_label(own / "labels/p3.png", np.full((2, 4), 255, np.uint8))
     assert main(["check", f"folder:{own}"]) == 0
     text = capsys.readouterr().out
@@ -94,9 +95,18 @@ def test_warnings_do_not_stop(own, capsys):
         "class 2 (unicorn) never occurs",
         "p3: every pixel is ignored",
         "p5: listed 2 times",
-        "share 1 sample (p0)",
     ):
         assert part in text
+
+
+def test_pictures_that_splits_share_are_refused_as_train_does(own, capsys):
+    (own / "val.txt").write_text("p0\np5\n")
+    assert main(["check", f"folder:{own}"]) == 1
+    text = capsys.readouterr().out
+    assert "share 1 picture (p0)" in text and "--overlap drop" in text and "not fit to train on: 1 problem" in text
+    assert train.main(["--data", f"folder:{own}", "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert "choose another --val-split, or say --overlap allow" in said and "SBD" not in said
 
 
 def test_one_split_only(own, capsys):

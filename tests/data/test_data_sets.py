@@ -29,7 +29,7 @@ def own(tmp_path):
     """A `folder:` of 20 pictures in three classes."""
     for i in range(20):
         put(tmp_path, f"p{i:02}", [[0, 1, 2], [255, i % 3, 0]])
-    (tmp_path / "classes.txt").write_text("ground\ncar # any\n\ntall tree\n")
+    (tmp_path / "classes.txt").write_text("ground\ncar # any\n# grows\ntall tree\n")
     return tmp_path
 
 
@@ -84,12 +84,29 @@ def test_folder_with_coloured_labels(tmp_path):
         ("a 1 2 3\nb\n", "1 of 2"),
         ("a 1 2 3\nb 1 2 3\n", "line 2.*taken"),
         ("a 1 2 300\nb 1 2 3\n", r"\(1, 2, 300\) is out of range"),
+        ("a\n\n \nb\n", "line 2: blank, with classes before and after it"),
     ],
 )
 def test_classes_that_cannot_be(tmp_path, text, says):
     (tmp_path / "classes.txt").write_text(text)
     with pytest.raises(DataError, match=says):
         read_classes(tmp_path / "classes.txt")
+
+
+def test_blank_lines_that_renumber_nothing(tmp_path):
+    (tmp_path / "classes.txt").write_text("# mine\n\na 1 2 3\n# a remark\nb 4 5 6\n\nignore 7 8 9\n\n")
+    assert read_classes(tmp_path / "classes.txt")[0] == ["a", "b"]
+
+
+def test_a_list_names_pictures_of_the_folder_itself(own):
+    stem = next(path.stem for path in sorted((own / "images").iterdir()))
+    for name in (stem, f"{stem}.png", f"images/{stem}.png", f"/elsewhere/images/{stem}.png"):
+        (own / "train.txt").write_text(f"{name}\n")
+        assert [pair.name for pair in open_dataset(f"folder:{own}", "train").pairs] == [stem]
+    for name in (f"sub/{stem}", f"images/sub/{stem}.png"):
+        (own / "train.txt").write_text(f"{stem}\n\n{name}\n")
+        with pytest.raises(DataError, match=f"train.txt, line 3: {name} is in a folder of its own; .* write {stem}"):
+            open_dataset(f"folder:{own}", "train")
 
 
 def test_samples_that_cannot_be_used(own):
