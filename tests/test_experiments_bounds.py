@@ -127,3 +127,22 @@ def test_a_table_has_dashes_for_what_is_not_there(tmp_path):
     assert lines[2].split() == ["b", "-", "-", "3.0"]
     report.write_csv(rows, tmp_path / "rows.csv")
     assert (tmp_path / "rows.csv").read_text().splitlines() == ["net,x,n,paper", "a,1.25,1234567,", "b,nan,,3.0"]
+
+
+def labels_of(folder, *values: int) -> str:
+    folder.mkdir()
+    write_label(folder / "a.png", np.array(values, np.uint8).reshape(1, -1))
+    return f"labels:{folder}"
+
+
+def test_what_labels_cannot_tell_is_not_claimed(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["experiments", "bounds", *out, "--data", labels_of(tmp_path / "ignored", 255, 255)]) == 2
+    assert "every pixel of its labels is ignored (255)" in capsys.readouterr().err
+    assert main(["experiments", "bounds", *out, "--data", labels_of(tmp_path / "one", 3, 3)]) == 0
+    assert "nearest and majority and soft come equally close" in capsys.readouterr().out
+    assert main(["experiments", "bounds", *out, "--data", labels_of(tmp_path / "others", 3, 30)]) == 0
+    told = capsys.readouterr().out
+    assert "the paper's figures are for VOC's 21 classes; these labels have 31" in told and "distance" not in told
+    assert main(["experiments", "bounds", *out, "--data", str(tmp_path / "one")]) == 2
+    assert f"did you mean labels:{tmp_path / 'one'}" in capsys.readouterr().err

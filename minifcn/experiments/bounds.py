@@ -59,16 +59,24 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         for factor in FACTORS:
             for how, bring_back in WAYS.items():
                 confusions[factor, how].update(label, bring_back(label, labels.classes, factor))
+    if not any(confusion.matrix.any() for confusion in confusions.values()):
+        raise DataError(f"--data {arguments.data}: every pixel of its labels is ignored ({IGNORE}); nothing to score")
     rows = []
     for factor in FACTORS:
         scores = {how: 100 * confusions[factor, how].scores().mean_iu for how in WAYS}
         rows.append({"factor": factor, **scores, "paper (VOC)": PAPER[factor]})
     print(f"upper bound on mean IU, in percent: {arguments.data}, {labels.number} label maps")
     print(report.table(rows))
-    if arguments.data.partition(":")[0] in ("labels", "voc", "sbd"):
+    if labels.classes != len(VOC_CLASSES):
+        print(f"the paper's figures are for VOC's {len(VOC_CLASSES)} classes; these labels have {labels.classes}")
+    elif arguments.data.partition(":")[0] in ("labels", "voc", "sbd"):
         far = {how: np.mean([abs(row[how] - row["paper (VOC)"]) for row in rows]) for how in WAYS}
         told = ", ".join(f"{how} {distance:.1f}" for how, distance in far.items())
-        print(f"mean distance from the paper's figures: {told}; {min(far, key=far.__getitem__)} comes closest")
+        closest = [how for how, distance in far.items() if np.isclose(distance, min(far.values()))]
+        print(
+            f"mean distance from the paper's figures: {told}; "
+            + (f"{closest[0]} comes closest" if len(closest) == 1 else f"{' and '.join(closest)} come equally close")
+        )
     report.write_csv(rows, out / "bounds.csv")
     series = {how: [(row["factor"], row[how]) for row in rows] for how in (*WAYS, "paper (VOC)")}
     charts.lines(series, out / "bounds.png", "downsampling factor", "upper bound on mean IU, %", log_x=True)
@@ -121,6 +129,8 @@ def _enlarged(coarse: np.ndarray, factor: int, shape: tuple[int, ...]) -> np.nda
 def _open(spec: str, split: str) -> Labels:
     kind, _, rest = spec.partition(":")
     if kind != "labels":
+        if Path(spec).is_dir():
+            raise DataError(f"--data {spec}: a folder; did you mean labels:{spec}, a folder of label PNGs?")
         dataset = open_dataset(spec, split)
         return Labels(dataset.num_classes, len(dataset), lambda: (sample.label for sample in _each(dataset)))
     folder = Path(rest).expanduser()
