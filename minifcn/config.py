@@ -155,6 +155,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         for name in names():
             object.__setattr__(self, name, check(name, getattr(self, name), "setting"))
+        if self.net in models.CLASSIFIERS:
+            raise ConfigError(f"net {self.net}: a classifier cannot be trained on label maps; choose an fcn")
 
 
 def mean_of(config: TrainConfig) -> list[float]:

@@ -71,8 +71,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Before a batch is made, which may be too large itself.
     shape = dry_run.batch_shape(config, train)
     plans = [dry_run.memory(design(config, stage, classes), shape, objective.xp) for stage in stages]
-    for _, lines in plans:
-        print(*lines, sep="\n", flush=True)
+    for lines in (*(lines for _, lines in plans), dry_run.crop_warnings(config, train)):
+        for line in lines:
+            print(line, flush=True)
     if arguments.dry_run and not all(fits for fits, _ in plans):
         return dry_run.report(None, None, objective, train, val)
 
@@ -85,9 +86,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         stack.enter_context(loader)
         stage = _stage_of(saved, stages) if saved else stages[0]
         net = build(config, classes, initialise=saved is None, stage=stage)
-        for line in rates.lines(net, config):
-            print(line)
         first = loader.batch(start * config.iter_size)
+        for line in (*rates.lines(net, config), *objective.sampling.warnings(net, first)):
+            print(line)
         print(_rates(config, stage.lr, first))
         checks.output(net, first)
         checks.labels(first, classes)
@@ -199,7 +200,8 @@ def _stage_of(saved: checkpoint.Checkpoint, stages: list[Stage]) -> Stage:
 
 def _echo(config: TrainConfig, stages: list[Stage]) -> None:
     print(f"recipe {config.recipe}: {recipes.RECIPES[config.recipe]['source']}")
-    for line in configuration.overrides(config) + stage_lines(stages):
+    single = [f"one stage only, the same as --net {stages[0].net}"] if config.stages and len(stages) == 1 else []
+    for line in configuration.overrides(config) + stage_lines(stages) + single:
         print(f"  {line}")
 
 

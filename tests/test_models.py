@@ -230,7 +230,7 @@ def test_bilinear_filters():
 def test_what_cannot_be_built_is_refused():
     with pytest.raises(ShapeError, match="unknown net 'fcn8'; did you mean 'fcn8s'"):
         models.build("fcn8")
-    with pytest.raises(ShapeError, match="unknown preset 'tyni' of fcn8s; did you mean 'tiny'"):
+    with pytest.raises(ShapeError, match=r"unknown preset 'tyni' of fcn8s; did you mean 'tiny'\?$"):
         models.build("fcn8s", preset="tyni")
     with pytest.raises(ShapeError, match="input_padding must be 'same' or an integer of at least 81, got 3"):
         models.build("fcn8s", input_padding=3)

@@ -219,7 +219,7 @@ def test_what_a_start_refuses(whole, tmp_path, capsys):
     assert "did you mean '--batch-size'" in refused(capsys, "--batchsize", "3")
     assert "did you mean 'fcn8s'" in refused(capsys, *SMALL, *out, "--net", "fcn-8s")
     assert "a classifier cannot be trained on label maps" in refused(
-        capsys, *SMALL, *out, "--net", "vgg16", "--data", "shapes:size=224,train=2,val=1"
+        capsys, "--net", "vgg16", *out, "--data", "no such data"
     )
     assert "CuPy" in refused(capsys, *SMALL, *out, "--device", "gpu")
     assert "no such" in refused(capsys, *SMALL, *out, "--data", f"folder:{tmp_path / 'none'}").lower()

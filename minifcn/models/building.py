@@ -76,13 +76,9 @@ def _spec(
     if preset is None:
         preset = next(iter(presets))
     if preset not in presets:
-        known = ", ".join(presets)
-        raise ShapeError(f"unknown preset {preset!r} of {name}{did_you_mean(preset, presets)}; it has {known}")
+        raise ShapeError(f"unknown preset {preset!r} of {name}{did_you_mean(preset, presets)}")
     if upsampling not in UPSAMPLINGS:
-        known = ", ".join(UPSAMPLINGS)
-        raise ShapeError(
-            f"{name}: unknown upsampling {upsampling!r}{did_you_mean(str(upsampling), UPSAMPLINGS)}; there are {known}"
-        )
+        raise ShapeError(f"{name}: unknown upsampling {upsampling!r}{did_you_mean(str(upsampling), UPSAMPLINGS)}")
     if output_stride is not None and output_stride not in OUTPUT_STRIDES:
         raise ShapeError(f"{name}: expected an output_stride of 8, 16 or 32, got {output_stride!r}")
     spec = {"name": name, "num_classes": _counts(name, num_classes), "preset": preset}

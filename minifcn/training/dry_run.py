@@ -22,11 +22,30 @@ def batch_shape(config: TrainConfig, train: Dataset) -> tuple[int, int, int, int
     """(N, 3, H, W) of batches, before one is made: of crops, or of the first picture at its largest under --scale."""
     if config.crop and not config.overfit:
         return config.batch_size, 3, config.crop, config.crop
+    height, width = _largest(config, train)
+    return config.batch_size, 3, height, width
+
+
+def crop_warnings(config: TrainConfig, train: Dataset) -> list[str]:
+    """A line if crops are larger than pictures ever become."""
+    if not config.crop or config.overfit:
+        return []
+    height, width = _largest(config, train)
+    if config.crop <= max(height, width):
+        return []
+    return [
+        f"warning: crop {config.crop}: the first picture has at most {width}x{height} pixels; what a crop has beyond "
+        "is ignored, and takes time and memory"
+    ]
+
+
+def _largest(config: TrainConfig, train: Dataset) -> tuple[int, int]:
+    """(height, width) of the first picture, at its largest under --scale."""
     for i in range(min(len(train), LOOKED_AT)):
         with suppress(DataError):  # told when its batch is made, or by `report`
             scale = 1 if config.overfit else config.scale
             height, width = (round(side * scale) for side in train[i].label.shape)
-            return config.batch_size, 3, height, width
+            return height, width
     raise DataError(f"{train.name}: no sample that can be read; `minifcn data check SPEC` tells why")
 
 

@@ -37,5 +37,8 @@ def lines(net: Net, config: TrainConfig) -> list[str]:
     learns = sum(param.data.size for param in net.params.values() if param.learns)
     trunk = sum(param.data.size for name, param in net.params.items() if in_trunk(name))
     if config.freeze == "trunk":
-        return [f"trunk frozen: {learns:,} parameters learn, those of the scores; {trunk:,} of the trunk do not"]
+        told = [f"trunk frozen: {learns:,} parameters learn, those of the scores; {trunk:,} of the trunk do not"]
+        if not config.init:
+            told.append("warning: the frozen trunk is random and stays so; --init FILE gives it weights")
+        return told
     return [f"trunk of {trunk:,} parameters at {config.trunk_lr:g} times the learning rate of the scores"]

@@ -103,6 +103,18 @@ class Sampling:
             raise ConfigError("loss_sampling and patches are two ways to choose what counts in the loss; use one")
         return cls(config.seed, config.loss_sampling, config.patches)
 
+    def warnings(self, net: Net, batch: Batch) -> list[str]:
+        """A line if of batches like this one everything counts, or nearly nothing."""
+        rows, columns = cells_of(net, *batch.labels.shape[1:]).shape
+        if self.patches >= rows * columns:
+            return [f"warning: patches {self.patches}: pictures have {rows}x{columns} cells, so that all of them count"]
+        if (expected := self.p * rows * columns * len(batch.labels)) < 1:
+            return [
+                f"warning: loss_sampling {self.p:g}: {rows}x{columns} cells a picture make {expected:.2g} that count "
+                "in a batch: most batches teach nothing"
+            ]
+        return []
+
     def mask(self, net: Net, batch: Batch) -> NDArray[np.bool_] | None:
         """The pixels (N, H, W) that count; None for all."""
         if self.p == 1 and not self.patches:

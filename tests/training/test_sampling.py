@@ -172,9 +172,18 @@ def test_a_run_that_samples_goes_on_as_if_never_stopped(tmp_path, monkeypatch, f
         assert len({row["loss"] for row in csv.DictReader(file)}) == 3
 
 
-def test_a_first_sample_of_nothing_is_no_error(tmp_path):
+def test_samples_of_all_or_nothing_are_warned_of(rng):
+    net, one = models.build("fcn8s", 7, "tiny"), batch(rng, 1)  # two pictures of 3x3 cells
+    assert Sampling().warnings(net, one) == Sampling(patches=8).warnings(net, one) == []
+    assert Sampling(p=0.1).warnings(net, one) == []
+    assert "have 3x3 cells, so that all of them count" in Sampling(patches=9).warnings(net, one)[0]
+    assert "3x3 cells a picture make 0.9 that count in a batch" in Sampling(p=0.05).warnings(net, one)[0]
+
+
+def test_a_first_sample_of_nothing_is_no_error(tmp_path, capsys):
     flags = ["--data", "shapes:size=32,train=2,val=1", "--batch-size", "1", "--iterations", "2"]
     assert main([*flags, "--loss-sampling", "1e-9", "--out", str(tmp_path / "run")]) == 0
+    assert "warning: loss_sampling 1e-09" in capsys.readouterr().out
 
 
 def test_one_way_of_sampling_at_a_time(capsys):

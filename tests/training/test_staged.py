@@ -282,6 +282,17 @@ def test_lists_say_what_each_stage_does():
     assert stages_of(TrainConfig(net="fcn16s", lr=0.5, iterations=4)) == [Stage("fcn16s", 0.5, 4)]
 
 
+def test_a_single_stage_is_told_to_be_a_plain_run(capsys):
+    assert main(["--stages", "16s", "--data", "shapes:size=32,train=2,val=1", "--dry-run"]) == 0
+    assert "one stage only, the same as --net fcn16s" in capsys.readouterr().out
+    assert main(["--data", "shapes:size=32,train=2,val=1", "--dry-run", "--crop", "48"]) == 0
+    told = capsys.readouterr().out
+    assert "one stage" not in told
+    assert "warning: crop 48: the first picture has at most 32x32 pixels" in told
+    assert main(["--data", "shapes:size=32,train=2,val=1", "--dry-run", "--crop", "48", "--scale", "1.5"]) == 0
+    assert "warning: crop" not in capsys.readouterr().out
+
+
 def test_tiny_in_stages_is_told_as_a_recipe():
     config = resolve({}, {"stages": "32s,16s,8s"})
     assert overrides(config) == ['stages = "32s,16s,8s" (recipe tiny: "")']

@@ -67,11 +67,16 @@ def test_a_run_with_a_frozen_trunk_leaves_its_bits(tmp_path, capsys):
     assert main([*flags, "--out", str(run), "--iterations", "2"]) == 0
     told = capsys.readouterr().out
     assert "trunk frozen: 3,381 parameters learn, those of the scores; " in told
+    assert "warning: the frozen trunk is random" in told
     assert 'freeze = "trunk" (recipe tiny: "none")' in told
     assert main(["--resume", str(run), "--iterations", "3"]) == 0
     before, after = small(), weights.open_net(run / "weights.safetensors")[0]
     for name, param in after.params.items():
         assert np.array_equal(param.data, before.params[name].data) == (not name.startswith("score_")), name
+
+
+def test_a_frozen_trunk_with_weights_needs_no_warning():
+    assert len(rates.lines(small(), TrainConfig(freeze="trunk", init="trunk.npz"))) == 1
 
 
 def test_a_resume_keeps_the_rates(tmp_path, capsys):
