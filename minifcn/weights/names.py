@@ -29,6 +29,8 @@ KERAS = re.compile(
     r"(?:.*/)?(?:block(\d)_conv(\d)|(fc1|fc2|predictions))(?:/.*?)?[/_](W|b|kernel|bias)(?:_\d+)?(?::0)?"
 )
 KERAS_DENSE = {"fc1": "fc6", "fc2": "fc7", "predictions": "fc8"}
+#: What is put before every name by DataParallel, torch.compile, and the classes of training scripts.
+WRAPPING = re.compile(r"(?:(?:module|_orig_mod|model|net|network|backbone)\.)+")
 INDEXED = re.compile(r"(features|classifier)\.(\d+)\.(weight|bias)")
 #: VGG16's convolutions by their place in torchvision's nn.Sequential, where ReLUs and pools count, too.
 TORCHVISION_VGG16 = {
@@ -46,6 +48,11 @@ STRANGERS = {
     re.compile(r"(backbone\.)?layer1\.0\.conv1\.weight"): "a ResNet",
     re.compile(r"features\.\d+\.running_mean"): "a VGG with batch normalisation",
 }
+
+
+def wrapping(keys: Iterable[str]) -> str:
+    """The prefix of the first name that has one of a wrapper, such as "module."; "" if none has."""
+    return next((match[0] for match in map(WRAPPING.match, keys) if match), "")
 
 
 def plain(key: str) -> Named:

@@ -13,9 +13,9 @@ import numpy as np
 from minifcn import models
 from minifcn.errors import MinifcnError, WeightsError
 from minifcn.net import Net
-from minifcn.weights import native, readers, tensors
+from minifcn.weights import native, readers
 from minifcn.weights.inputs import Input
-from minifcn.weights.names import are_torchvision_s
+from minifcn.weights.names import are_torchvision_s, wrapping
 from minifcn.weights.native import INPUT
 from minifcn.weights.recognition import recognise
 from minifcn.weights.report import Report
@@ -118,8 +118,8 @@ def _foreign(path: str | PathLike[str], origin: str | None = None) -> Source | N
         return None
     if not readers.is_safetensors(path):
         return translate(readers.read(path), origin)
-    arrays, _ = tensors.read(path)
-    return translate(readers.read(path), origin) if are_torchvision_s(arrays) else None
+    raw = readers.read(path)
+    return translate(raw, origin) if wrapping(raw.arrays) or are_torchvision_s(raw.arrays) else None
 
 
 def _open_foreign(source: Source, given: Mapping[str, Any]) -> tuple[Net, dict[str, Any]]:

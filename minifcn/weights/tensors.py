@@ -39,10 +39,15 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, An
     try:
         with safe_open(path, framework="numpy") as file:
             text = (file.metadata() or {}).get(KEY, "{}")
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            arrays = {name: _array(path, file, name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except (SafetensorError, TypeError, AttributeError, ValueError) as error:  # the last three: bfloat16 and its like
+    except (
+        SafetensorError,
+        TypeError,
+        AttributeError,
+        ValueError,
+    ) as error:  # the last three: 8-bit floats and their like
         raise WeightsError(f"{path}: not a whole safetensors file of NumPy's types: {error}") from error
     try:
         metadata = json.loads(text)
@@ -51,6 +56,19 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, An
     if not isinstance(metadata, dict):
         raise WeightsError(f"{path}: its metadata is not a JSON object: {text[:80]}")
     return arrays, metadata
+
+
+def _array(path: str | PathLike[str], file: Any, name: str) -> np.ndarray:
+    """One array. NumPy has no bfloat16: it is the upper half of a float32."""
+    if file.get_slice(name).get_dtype() != "BF16":
+        return file.get_tensor(name)
+    with open(path, "rb") as raw:  # the header has been checked when the file was opened
+        length = int.from_bytes(raw.read(8), "little")
+        about = json.loads(raw.read(length))[name]
+        start, end = about["data_offsets"]
+        raw.seek(8 + length + start)
+        upper = np.frombuffer(raw.read(end - start), "<u2")
+    return (upper.astype("<u4") << 16).view("<f4").reshape(about["shape"])
 
 
 def as_float32(path: str | PathLike[str], arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:

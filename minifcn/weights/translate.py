@@ -51,14 +51,16 @@ def translate(raw: RawWeights, origin: str | None = None) -> Source:
     origin: "caffe" or "torchvision", for a VGG16 by torchvision's names, if the file is not to decide it. Raises
     WeightsError for NaN, for a net that minifcn has not, and where it is not clear what the file means.
     """
-    if what := names.stranger(raw.arrays):
+    prefix = names.wrapping(raw.arrays)
+    inside = [key.removeprefix(prefix) for key in raw.arrays]
+    if what := names.stranger(inside):
         raise WeightsError(f"{raw.path}: is {what}, which minifcn has not; of torchvision's nets it takes VGG16")
-    kind = TORCHVISION if names.are_torchvision_s(raw.arrays) else KINDS_OF_FILE.get(raw.container, NAMED)
+    kind = TORCHVISION if names.are_torchvision_s(inside) else KINDS_OF_FILE.get(raw.container, NAMED)
     arrays: dict[str, np.ndarray] = {}
     keys: dict[str, str] = {}
     unused = []
     for key, array in raw.arrays.items():
-        named = kind.rename(key)
+        named = kind.rename(key.removeprefix(prefix))
         if named is None:
             unused.append(key)
             continue
@@ -67,6 +69,8 @@ def translate(raw: RawWeights, origin: str | None = None) -> Source:
             raise WeightsError(f"{raw.path}: {key} and {keys[name]} are both {name}")
         arrays[name], keys[name] = _ordered(array, kind.kernels, named[1]), key
     made = Source(raw.path, kind.title, arrays, flat=kind.flat, constants=kind.whole, unused=unused)
+    if prefix:
+        made.told.append(f"names without the {prefix!r} before them")
     if kind is TORCHVISION:
         _of_a_training(made, origin)
     elif origin is not None:
@@ -94,7 +98,7 @@ def _ordered(array: np.ndarray, kernels: str, kind: str) -> np.ndarray:
 
 def _of_a_training(made: Source, origin: str | None) -> None:
     """Title and pictures of a VGG16 by torchvision's names; a classifier that is NaN goes."""
-    if strange := [key for key in made.unused if names.INDEXED.fullmatch(key)]:
+    if strange := [key for key in made.unused if names.INDEXED.fullmatch(key.removeprefix(names.wrapping([key])))]:
         raise WeightsError(
             f"{made.path}: {strange[0]} is in no VGG16; of the nets with torchvision's names, minifcn has only that"
         )

@@ -2,7 +2,8 @@
 
 A pickle is a program for a small stack machine. Python's own machine calls whatever function the program names. This
 one has no functions to call: a name stays a name, unless it is among the few `builders` that a format is known to need,
-and those are ours, and only put arrays together. The opcodes and their arguments are decoded by `pickletools`.
+and those are ours, and only put arrays together, or stand for what often lies beside weights and is not looked at. The
+opcodes and their arguments are decoded by `pickletools`.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ import numpy as np
 
 from minifcn.errors import WeightsError
 from minifcn.weights.readers import npz, pickles
+from minifcn.weights.readers.beside import BESIDE
 from minifcn.weights.readers.pickles import Name
 from minifcn.weights.readers.raw import Reader, bounded
 
@@ -24,7 +25,7 @@ DTYPES = {
     **{"ByteStorage": "<u1", "BoolStorage": "<u1"},
 }
 #: Keys under which training scripts keep the weights beside other things.
-WRAPPERS = ("model_state_dict", "state_dict", "model_state", "model", "net", "weights")
+WRAPPERS = ("model_state_dict", "state_dict", "model_state", "model", "net", "network", "params", "weights")
 
 
 class Storage:
@@ -71,7 +72,7 @@ def _parameter(data: Any, *_: Any) -> Any:
 
 
 BUILDERS: pickles.Builders = {
-    ("collections", "OrderedDict"): pickles.ordered,
+    **BESIDE,
     ("torch._utils", "_rebuild_tensor"): Tensor,
     ("torch._utils", "_rebuild_tensor_v2"): Tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
@@ -79,17 +80,20 @@ BUILDERS: pickles.Builders = {
 
 
 def parse(path: Path) -> tuple[dict[str, np.ndarray], None]:
-    """Names as in the state dict, without what it may be wrapped in; "module." of DataParallel goes, too."""
+    """Names as in the state dict, without what it may be wrapped in: a dictionary of more, or a list that it leads."""
     with path.open("rb") as file:
         zipped = file.read(2) == b"PK"
     tree = _zip(path) if zipped else _legacy(path)
     for _ in range(pickles.DEEPEST):
-        inner = [tree[key] for key in WRAPPERS if isinstance(tree, dict) and isinstance(tree.get(key), dict)]
+        if isinstance(tree, dict):
+            inner = [tree[key] for key in WRAPPERS if isinstance(tree.get(key), (dict, list, tuple))]
+        else:
+            inner = [value for value in tree if isinstance(value, dict)] if type(tree) in (list, tuple) else []
         tree = inner[0] if inner else tree
     if isinstance(tree, Name):
         raise WeightsError(f"holds {tree.module}.{tree.name}, no state dict")
     tensors = pickles.arrays_in(tree, lambda value: isinstance(value, Tensor))
-    arrays = {name.removeprefix("module."): tensor.array() for name, tensor in tensors.items()}
+    arrays = {name: tensor.array() for name, tensor in tensors.items()}
     bounded(path, sum(array.nbytes for array in arrays.values()))
     return arrays, None
 
