@@ -33,6 +33,7 @@ For a net of several tasks there is a table for each, and the files are scores-T
 """
 EXAMPLES = """\
 examples
+  minifcn train --out runs/shapes                                  makes the weights of the next line
   minifcn evaluate runs/shapes/weights.safetensors --data shapes
   minifcn evaluate weights.safetensors --data voc:VOCdevkit/VOC2012 --split val --out scores
   minifcn evaluate siftflow.safetensors --data siftflow:data/siftflow --split test

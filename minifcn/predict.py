@@ -39,6 +39,7 @@ you say --overwrite. A picture that cannot be used is reported, and the others g
 """
 EXAMPLES = """\
 examples
+  minifcn train --out runs/shapes                                  makes the weights of the next line
   minifcn predict runs/shapes/weights.safetensors cat.jpg --out predictions
   minifcn predict weights.safetensors photos/ more/*.png --out predictions --max-side 1000
   minifcn predict rgbd.safetensors rooms/images --depth rooms/depth --out predictions

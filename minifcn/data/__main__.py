@@ -24,8 +24,10 @@ SPEC is one of
   sbd:DIR         SBD, VOC's classes on more pictures: benchmark_RELEASE/dataset with img/, cls/*.mat, train.txt
   context:DIR     PASCAL-Context, 59 classes and background: trainval/*.mat, labels.txt, 59_labels.txt, and VOC2010
                   in DIR or beside it; context33:DIR for the 33 classes of 33_labels.txt
-  nyud:DIR        NYUDv2, 40 classes: data/images/, segmentation/*.mat, train.txt; data/depth/ and data/hha/
-  siftflow:DIR    SIFT Flow, two tasks: Images/, SemanticLabels/, GeoLabels/; its splits are trainval and test
+  nyud:DIR        NYUDv2, 40 classes: data/images/, segmentation/*.mat (1..40, less 1; 0 is ignored), train.txt;
+                  data/depth/ and data/hha/
+  siftflow:DIR    SIFT Flow, two tasks: Images/SCENES/, SemanticLabels/SCENES/, GeoLabels/SCENES/, where SCENES is
+                  spatial_envelope_256x256_static_8outdoorcategories; its splits are trainval and test
   camvid:DIR      CamVid: train/, trainannot/, train.txt and the same for val
   folder:DIR      your own: images/NAME.jpg, labels/NAME.png, classes.txt (one class a line)
 """
