@@ -51,10 +51,9 @@ def _remove_stale(path: Path) -> None:
         return
     name = re.compile(rf"\.{re.escape(path.stem)}\.(\d{{1,9}})\.part{re.escape(path.suffix)}", re.ASCII)
     with suppress(OSError):  # no such folder: told when the file is to be written
-        for found in path.parent.iterdir():
-            match = name.fullmatch(found.name)
-            if match and not _is_alive(int(match[1])):
-                found.unlink(missing_ok=True)
+        for match in filter(None, map(name.fullmatch, os.listdir(path.parent))):  # fast: there may be thousands
+            if not _is_alive(int(match[1])):
+                path.with_name(match[0]).unlink(missing_ok=True)
 
 
 def _is_alive(pid: int) -> bool:
