@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.heatmap:
         _check_free(arguments)
     net, about = open_classifier(arguments.weights, arguments.net, arguments.device, arguments.threads)
+    for line in about["told"]:
+        print(f"{arguments.weights}: {line}", file=sys.stderr)
     for line in about["assumed"]:
         print(f"{arguments.weights}: assumed {line}", file=sys.stderr)
     classes = net.spec["num_classes"]

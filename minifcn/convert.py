@@ -77,7 +77,8 @@ def _convert(arguments: argparse.Namespace, path: Path) -> int:
     weights.save(arguments.dst, net, {"mean": report.mean, "source": path.name, "sha256": sha256(path)})
     print(report)
     mean = ", ".join(f"{value:g}" for value in report.mean)
-    print(f"{arguments.dst}: {spec['name']}, {spec['preset']}, {spec['num_classes']} classes; mean {mean} (BGR)")
+    classes = models.classes_text(spec["num_classes"])
+    print(f"{arguments.dst}: {spec['name']}, {spec['preset']}, {classes}; mean {mean} (BGR)")
     return 0
 
 

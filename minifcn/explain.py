@@ -58,9 +58,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     at += f", {net.spec['upsampling']} upsampling" if "upsampling" in net.spec else ""
     at += f", output stride {net.spec['output_stride']}" if "output_stride" in net.spec else ""
     kind = " (a reconstruction: the paper's was never released)" if arguments.net in models.RECONSTRUCTIONS else ""
-    tasks = models.tasks_of(net)
-    told = " and ".join(f"{count} {task} classes".replace("  ", " ") for task, count in tasks.items())
-    about = f"{arguments.net}{kind}, {net.spec['preset']}, {told}{at}"
+    classes = models.classes_text(net.spec["num_classes"])
+    about = f"{arguments.net}{kind}, {net.spec['preset']}, {classes}{at}"
     title = f"{about}: a picture {width} wide, {height} high"
     if arguments.svg == "":
         raise ConfigError("--svg: expected the name of a file, got ''")

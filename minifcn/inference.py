@@ -43,7 +43,8 @@ def open_fcn(
 
 def remarks(path: str, net: Net, about: Mapping[str, Any]) -> list[str]:
     """What the user of a weight file that `open_fcn` opened should know."""
-    lines = [f"{path}: assumed {line}" for line in about["assumed"]]
+    lines = [f"{path}: {line}" for line in about["told"]]
+    lines += [f"{path}: assumed {line}" for line in about["assumed"]]
     if not any(bool(param.data.any()) for name, param in net.params.items() if name.startswith("score")):
         lines.append(f"warning: {path}: all scores are zero, and class 0 everywhere: an untrained net?")
     return lines

@@ -155,7 +155,20 @@ def test_inspect_of_the_real_files(capsys):
         ("caffemodel/lenet_iter_10000.caffemodel", "its arrays fit none"),
     ):
         assert convert.main(["--inspect", str(shared_path(f"weights/{name}"))]) == 0
-        assert told in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert told in out and ("made for BGR" in out) == ("lenet_iter" not in name)
+
+
+def test_what_is_said_of_a_net_of_several_tasks(tmp_path, rng, capsys):
+    """It divides its pictures by 64 itself, which is nobody's matter."""
+    weights.save(tmp_path / "a.safetensors", models.build("fcn8s", {"sem": 1, "geo": 3}, "tiny", rng=rng))
+    assert convert.main(["--inspect", str(tmp_path / "a.safetensors")]) == 0
+    told = capsys.readouterr().out
+    assert "a whole fcn8s, preset tiny, 1 sem class and 3 geo classes" in told and "divided" not in told
+    assert convert.main([str(tmp_path / "a.safetensors"), str(tmp_path / "b.safetensors")]) == 0
+    told = capsys.readouterr().out
+    assert "fcn8s, tiny, 1 sem class and 3 geo classes; mean" in told and "  fcn8s, made for BGR 0..255 less" in told
+    assert "assumed" not in told
 
 
 def test_the_real_googlenet_becomes_a_native_file(tmp_path, capsys):
@@ -187,6 +200,8 @@ def test_what_is_refused(torchvision, tmp_path, capsys):
         ([other, str(tmp_path / "no" / "a.safetensors")], "cannot be written"),
         (["vgg16-torchvison", out], "did you mean 'vgg16-torchvision'"),
         ([str(tmp_path), out], "this is a folder"),
+        (["--inspect", str(tmp_path)], "this is a folder"),
+        ([other, out, "--input-padding", "100"], "vgg16: a classifier has the padding of the published net"),
     ):
         assert convert.main(flags) == 2, flags
         err = capsys.readouterr().err

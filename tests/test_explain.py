@@ -54,6 +54,7 @@ def test_bad_sizes(text):
         (["fcn8"], "did you mean 'fcn8s'"),
         (["fcn8s", "--preset", "tinny"], "did you mean 'tiny'"),
         (["fcn8s", "--input-padding", "3"], "at least 81"),
+        (["vgg16", "--input-padding", "100"], "input_padding is for FCNs"),
         (["fcn-alexnet", "--input-padding", "81"], "at least 82"),
         (
             ["fcn8s", "--input-padding", "much"],

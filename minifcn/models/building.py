@@ -88,6 +88,8 @@ def _spec(
                 f"{name}: a classifier has neither upsampling nor an output_stride; models.rarefied(net, stride) makes "
                 "its output denser"
             )
+        if input_padding is not None:
+            raise ShapeError(f"{name}: a classifier has the padding of the published net; input_padding is for FCNs")
         return spec
     padding = spec["input_padding"] = presets[preset].input_padding if input_padding is None else input_padding
     least = family(name).least_padding

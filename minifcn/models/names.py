@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from minifcn.errors import ShapeError, did_you_mean
+from minifcn.errors import ShapeError, counted, did_you_mean
 from minifcn.models.alexnet import ALEXNET
 from minifcn.models.blocks import Family
 from minifcn.models.fcn import HEADS
@@ -59,6 +59,17 @@ def modalities_of(net: Net | str) -> tuple[str, ...]:
         family(net)
     head = HEADS.get(net if isinstance(net, str) else net.spec.get("name", ""))
     return head.sees if head else COLOUR
+
+
+def classes_text(num_classes: int | Mapping[str, int]) -> str:
+    """How many classes there are, of a task or of several, in words.
+
+    >>> classes_text(1), classes_text({"sem": 33, "geo": 3})
+    ('1 class', '33 sem classes and 3 geo classes')
+    """
+    if isinstance(num_classes, Mapping):
+        return " and ".join(counted(count, f"{task} class", f"{task} classes") for task, count in num_classes.items())
+    return counted(num_classes, "class", "classes")
 
 
 def tasks_of(net: Net) -> dict[str, int]:

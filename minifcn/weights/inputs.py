@@ -43,7 +43,8 @@ class Input(NamedTuple):
 
     def __str__(self) -> str:
         mean = ", ".join(f"{value:g}" for value in self.mean)
-        divided = "" if set(self.divisor) == {1.0} else f", divided by {', '.join(f'{d:g}' for d in self.divisor)}"
+        divisors = self.divisor[:1] if len({*self.divisor}) == 1 else self.divisor
+        divided = "" if divisors == (1.0,) else f", divided by {', '.join(f'{d:g}' for d in divisors)}"
         return f"{self.channels} 0..255 less {mean}{divided}"
 
 

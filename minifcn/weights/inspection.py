@@ -18,6 +18,8 @@ from minifcn.weights.source import Source
 #: Layers whose widths tell the size of a net: of VGG16, of AlexNet and of GoogLeNet.
 TELLING = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "conv1", "conv2", "conv3", "conv4", "conv5",
            "conv1/7x7_s2", "conv2/3x3", "fc6", "fc7", "fc8", "score_fr", "loss3/classifier")  # fmt: skip
+#: Of those the ones that see pictures; minifcn's are of colours.
+FIRST = ("conv1_1.weight", "conv1.weight", "conv1/7x7_s2.weight")
 
 
 def describe(path: Path, origin: str | None = None) -> str:
@@ -53,12 +55,14 @@ def _meaning(path: Path, origin: str | None) -> list[str]:
     except WeightsError as error:
         return [f"cannot be converted as it is: {error}"]
     widths = [f"{name} {len(source.arrays[f'{name}.weight'])}" for name in TELLING if f"{name}.weight" in source.arrays]
-    lines = [f"{source.title}, made for {source.pictures}", *source.told] if widths else [source.title, *source.told]
+    grey = any(source.arrays[name].shape[1:2] == (1,) for name in FIRST if name in source.arrays)
+    lines = [str(source) if widths and not grey else source.title, *source.told, *source.assumed]
     if widths:
         lines.append(f"widths: {', '.join(widths)}")
     try:
-        spec, _ = recognise(source, {})
-        return [*lines, f"a whole {spec['name']}, preset {spec['preset']}, {spec['num_classes']} classes"]
+        spec, _ = recognise(source, {}, "--to")
+        classes = models.classes_text(spec["num_classes"])
+        return [*lines, f"a whole {spec['name']}, preset {spec['preset']}, {classes}"]
     except WeightsError as error:
         return [*lines, *_parts(source), str(error)]
 

@@ -138,10 +138,20 @@ def fetch(known: Known, folder: Path) -> Path:
         raise
     except Exception as error:  # of requests, urllib3, the system: each its own
         raise WeightsError(
-            f"{known.name}: {known.url} could not be downloaded ({str(error)[:200]}); try again, or get {known.file} "
+            f"{known.name}: {known.url} could not be downloaded ({_why(error)}); try again, or get {known.file} "
             "in another way and give its path"
         ) from error
     return path
+
+
+def _why(error: Exception) -> str:
+    """What went wrong in a download, in a few words: libraries say it in the words of theirs."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"the server answered {response.status_code} {response.reason}"
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return "no connection, or it broke off"
 
 
 def identify(path: Path) -> Known | None:

@@ -43,10 +43,6 @@ def save(path: str | PathLike[str], net: Net, metadata: Mapping[str, Any] | None
 
 def read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays float32, metadata) of a file. WeightsError if it is broken, or something else than weights."""
-    if Path(path).is_dir():
-        inside = Path(path) / "weights.safetensors"
-        hint = f"; try {inside}" if inside.is_file() else ", and has no weights.safetensors"
-        raise WeightsError(f"{path}: expected a weight file, this is a folder{hint}")
     arrays, metadata = tensors.read(path)
     if metadata.get("format") == tensors.CHECKPOINT:
         beside = Path(path).with_name("weights.safetensors")

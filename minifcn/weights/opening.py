@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from inspect import signature
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,7 +69,8 @@ def open_net(path: str | PathLike[str], spec: Mapping[str, Any] | None = None) -
 
     spec: arguments of `models.build`, as far as they are known, for a file that does not describe its net; its arrays
     tell the others. What the file does not say is in the metadata with the values assumed, and `metadata["assumed"]`
-    has a line for each. Raises WeightsError if the file cannot be used, or says something else than `spec`.
+    has a line for each; `metadata["told"]` says what a file of another framework is. Raises WeightsError if the file
+    cannot be used, or says something else than `spec`.
     """
     if (foreign := _foreign(path)) is not None:
         return _open_foreign(foreign, spec or {})
@@ -88,7 +88,7 @@ def open_net(path: str | PathLike[str], spec: Mapping[str, Any] | None = None) -
     if names and named != net.spec["num_classes"]:
         raise WeightsError(f"{path}: its metadata names {named} classes, its net has {net.spec['num_classes']}")
     report = _put(net, path, arrays, metadata)
-    return net, {**INPUT, **metadata, "net": net.spec, "assumed": assumed + report.assumed}
+    return net, {**INPUT, **metadata, "net": net.spec, "told": report.told, "assumed": assumed + report.assumed}
 
 
 def open_source(source: str | PathLike[str] | Net, origin: str | None = None) -> Source:
@@ -101,7 +101,6 @@ def open_source(source: str | PathLike[str] | Net, origin: str | None = None) ->
     if (foreign := _foreign(source, origin)) is not None:
         return foreign
     arrays, metadata = native.read(source)
-    told = native.unsaid(metadata)
     about = {**INPUT, **metadata}
     if about["channels"] != "BGR":
         raise WeightsError(f"{source}: made for {about['channels']} pictures; expected BGR")
@@ -109,13 +108,11 @@ def open_source(source: str | PathLike[str] | Net, origin: str | None = None) ->
     divisor = divisor_of(_build(source, described, arrays)) if described else (1.0,)
     title = described["name"] if described else "weights that do not say of which net they are"
     pictures = Input("BGR", tuple(about["mean"]), tuple(value / about["scale"] for value in divisor))
-    return Source(str(source), title, arrays, pictures, spec=dict(described or {}), told=told)
+    return Source(str(source), title, arrays, pictures, spec=dict(described or {}), assumed=native.unsaid(metadata))
 
 
 def _foreign(path: str | PathLike[str], origin: str | None = None) -> Source | None:
-    """Another framework's weights; None for a file of minifcn's format, or for what is none at all."""
-    if Path(path).is_dir():
-        return None
+    """Another framework's weights; None for a file of minifcn's format."""
     if not readers.is_safetensors(path):
         return translate(readers.read(path), origin)
     raw = readers.read(path)
@@ -128,7 +125,8 @@ def _open_foreign(source: Source, given: Mapping[str, Any]) -> tuple[Net, dict[s
     report = transplanted(net, source)
     if learned := [name for name in report.left if net.params[name].lr_mult]:
         raise WeightsError(f"{source.path}: has not all of {spec['name']}; missing: {', '.join(learned[:5])}")
-    return net, {**INPUT, "mean": report.mean, "net": net.spec, "assumed": assumed + report.assumed}
+    about = {**INPUT, "mean": report.mean, "net": net.spec}
+    return net, {**about, "told": report.told, "assumed": assumed + report.assumed}
 
 
 def _build(path: str | PathLike[str], spec: Any, arrays: Mapping[str, np.ndarray]) -> Net:

@@ -39,8 +39,9 @@ def recognise(source: Source, given: Mapping[str, Any], flag: str = "--net") -> 
         assumed.append(f"preset {fits[0]}, from the arrays' shapes")
     if "num_classes" not in spec:
         spec["num_classes"] = classes or 21
-        count = ", ".join(f"{n} of {task}" for task, n in classes.items()) if isinstance(classes, dict) else classes
-        assumed.append(f"{count} classes, from the arrays' shapes" if classes else "21 classes, as PASCAL VOC has")
+        count = models.classes_text(spec["num_classes"])
+        why = "from the arrays' shapes" if classes else "as PASCAL VOC has"
+        assumed.append(f"{count}, {why}")
     if "input_padding" not in spec and name in models.FCNS and spec["preset"] in models.presets_of(name):
         padding = spec["input_padding"] = models.presets_of(name)[spec["preset"]].input_padding
         assumed.append(f"input padding {padding}, the preset's own")

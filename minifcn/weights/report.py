@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Report:
-    """Names of parameters, sorted out by what became of them, and in `assumed` what the file did not say.
+    """Names of parameters, sorted out by what became of them, in `told` what the file is, and in `assumed` what it
+    did not say.
 
     taken: copied as they were. reshaped: copied into another shape. left: kept their initial value. unused: in the
     file, but not in the net. untrained: layers of the trunk that were left. mean: BGR, of the pictures that the net now
@@ -20,6 +21,7 @@ class Report:
     left: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     untrained: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     mean: list[float] = field(default_factory=list)
@@ -29,6 +31,7 @@ class Report:
         lines += [f"  {what}: {some(names)}" for what, names in
                   (("reshaped", self.reshaped), ("left at their initial value", self.left), ("not used", self.unused))
                   if names]  # fmt: skip
+        lines += [f"  {line}" for line in self.told]
         lines += [f"  assumed: {line}" for line in self.assumed]
         return "\n".join(lines + [f"  warning: {line}" for line in self.warnings])
 

@@ -30,7 +30,7 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
     source mixes classes, and the net's keeps them apart, or with `expand` if not all of the source's classes stay.
     """
     report = Report(source=source.path, mean=source.pictures.bgr_mean)
-    report.assumed = [f"{source.title}, made for {source.pictures}", *source.told]
+    report.told, report.assumed = [str(source), *source.told], [*source.assumed]
     first, values, used = entrances(net), {}, set()
     for name, param in net.params.items():
         theirs = _name_in(source, name, tuple(suffixes))
@@ -43,7 +43,7 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
             shaped = _expanded(source, theirs, to_numpy(param.data))
         if shaped is None:
             report.left.append(name)
-            report.assumed.append(f"{theirs} {array.shape} does not fit the net's {param.data.shape}, and is not used")
+            report.told.append(f"{theirs} {array.shape} does not fit the net's {param.data.shape}, and is not used")
             continue
         used.add(theirs)
         values[name] = shaped

@@ -57,6 +57,10 @@ def of_vgg16(path: str, first: np.ndarray, lacks_classifier: bool, origin: str |
     torchvision = Training("torchvision's VGG16", TORCHVISION, "")
     if origin is not None:
         return {"caffe": caffe, "torchvision": torchvision}[origin]._replace(told="as --source says")
+    if not np.isfinite(first).all():
+        raise WeightsError(f"{path}: features.0.weight holds NaN or Inf")
+    if not first.any():
+        raise WeightsError(f"{path}: features.0.weight is zero, as in no trained net")
     features = Training("Caffe's VGG16 for RGB, by torchvision's names", FEATURES_ONLY, "")
     if lacks_classifier:
         return features._replace(told="as only that file has a classifier of nothing but NaN")
@@ -68,9 +72,13 @@ def of_vgg16(path: str, first: np.ndarray, lacks_classifier: bool, origin: str |
     spread = float(first.std())
     size = f"features.0.weight has a standard deviation of {spread:.3g}"
     if spread >= STANDARDISED:
-        return torchvision._replace(told=f"as {size}, which standardised pictures ask for; --source caffe overrides")
+        return torchvision._replace(
+            told=f"as {size}, which standardised pictures ask for; minifcn convert --source caffe overrides"
+        )
     if spread <= BYTES:
-        return caffe._replace(told=f"as {size}, which pictures of 0..255 ask for; --source torchvision overrides")
+        return caffe._replace(
+            told=f"as {size}, which pictures of 0..255 ask for; minifcn convert --source torchvision overrides"
+        )
     raise WeightsError(
         f"{path}: a VGG16 by torchvision's names, but whose? {size}, between what standardised pictures ask for (at "
         f"least {STANDARDISED}) and what pictures of 0..255 do (at most {BYTES}); say which: minifcn convert --source "

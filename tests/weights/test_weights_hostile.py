@@ -145,6 +145,7 @@ HOSTILE = {
         lambda run: zipped({"a/data.pkl": bytes(10**7)}, zipfile.ZIP_DEFLATED),
         "20 times its size",
     ),
+    "half a zip archive": ("a.pth", lambda run: torch_of(state_dict(2, 1))[:200], "at its end, is missing"),
     "a header that is no dictionary": ("a.npz", lambda run: zipped({"a.npy": header(()).replace(b"{", b"(")}), "whole"),
     "text of 2^60 letters in safetensors": (
         "a.safetensors",
@@ -162,7 +163,7 @@ HOSTILE = {
     "a global that is a state": ("a.pth", lambda run: pickled({"a": pickle.Pickler}), "without any array"),
     "a state on an arrays' builder": ("a.pth", lambda run: torch_of(b"\x80\x02}}b."), "without any array"),
     "a list in itself": ("a.pth", lambda run: torch_of(b"\x80\x02]q\0h\0a."), "nested"),
-    "nothing at all": ("a.pth", lambda run: b"", "whole"),
+    "nothing at all": ("a.pth", lambda run: b"", "is empty"),
     "a text": ("a.caffemodel", lambda run: b"version https://git-lfs.github.com/spec/v1\n", "whole"),
     "an unknown format": ("a.bin", lambda run: b"abc", "of no known format"),
 }

@@ -93,7 +93,7 @@ def test_the_first_digits_of_a_hash_are_enough(published, tmp_path):
         ("/whole", {"size": 5}, f"gave {len(CONTENT)} bytes, expected 5"),
         ("/endless", {}, "has the sha256"),
         ("/cut", {}, "could not be downloaded|has the sha256"),
-        ("/nothing", {}, "could not be downloaded .*404"),
+        ("/nothing", {}, "could not be downloaded .the server answered 404 Not Found.; try again"),
     ],
 )
 def test_what_is_not_the_file_is_not_kept(path, changes, message, published, tmp_path):
@@ -112,7 +112,7 @@ def test_a_download_that_broke_off_starts_anew(published, tmp_path):
 
 def test_a_server_that_is_not_there(server, tmp_path):
     mine = Known("mine", "mine.bin", "a file", "http://127.0.0.1:1/whole", hash=hash_of())
-    with pytest.raises(WeightsError, match=r"mine: http://127\.0\.0\.1:1/whole could not be downloaded"):
+    with pytest.raises(WeightsError, match=r"1/whole could not be downloaded \(no connection, or it broke off\); try"):
         known.fetch(mine, tmp_path)
 
 

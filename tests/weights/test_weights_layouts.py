@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from minifcn import models, weights
+from minifcn import convert, models, weights
 from minifcn.errors import WeightsError
 from minifcn.weights import inputs, layouts, opening, table
 from minifcn.weights.layouts import LAYOUTS
@@ -89,10 +89,12 @@ def test_load_takes_what_a_file_of_another_framework_has(tmp_path, rng):
     np.testing.assert_array_equal(net.params["fc7.weight"].data, theirs.params["fc7.weight"].data)
 
 
-def test_a_pth_does_not_tell_fcn8s_from_at_once(tmp_path, rng):
+def test_a_pth_does_not_tell_fcn8s_from_at_once(tmp_path, rng, capsys):
     written(of("fcn8s_from_caffe", ".pth"), tmp_path / "a.pth", rng)
     with pytest.raises(WeightsError, match=r"a\.pth: .* fit fcn8s and fcn8s-atonce; name it \(--net"):
         weights.open_net(tmp_path / "a.pth")
+    assert convert.main([str(tmp_path / "a.pth"), str(tmp_path / "b.safetensors")]) == 2
+    assert "name it (--to)" in capsys.readouterr().err
     assert weights.open_net(tmp_path / "a.pth", {"name": "fcn8s"})[0].spec["name"] == "fcn8s"
 
 

@@ -23,7 +23,7 @@ def first(spread, rng, filters=64):
 def test_the_size_of_the_weights_tells(spread, expected, filters, rng):
     training = trainings.of_vgg16("a.pth", first(spread, rng, filters), lacks_classifier=False)
     assert training.input is expected
-    assert "standard deviation" in training.told and "--source" in training.told
+    assert "standard deviation" in training.told and "; minifcn convert --source" in training.told
 
 
 def test_in_between_the_user_is_asked_and_believed(rng):
@@ -54,6 +54,14 @@ def test_fine_tuned_filters_are_still_recognised(rng):
 def test_what_is_no_first_layer_of_vgg16(shape):
     with pytest.raises(WeightsError, match=r"features\.0\.weight must be \(channels, 3, 3, 3\)"):
         trainings.of_vgg16("a.pth", np.zeros(shape), lacks_classifier=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"), [(np.nan, "holds NaN or Inf"), (np.inf, "holds NaN or Inf"), (0, "is zero")]
+)
+def test_a_first_layer_that_no_training_leaves(value, message):
+    with pytest.raises(WeightsError, match=rf"a\.pth: features\.0\.weight {message}"):
+        trainings.of_vgg16("a.pth", np.full((64, 3, 3, 3), value, np.float32), lacks_classifier=False)
 
 
 def test_a_classifier_of_nan_is_refused_and_the_features_serve(tmp_path, rng):

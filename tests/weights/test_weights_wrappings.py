@@ -31,7 +31,7 @@ def test_a_prefix_goes_and_is_told(prefix, state, tmp_path):
     save_file({prefix + key: array for key, array in state.items()}, tmp_path / "a.safetensors")
     net, about = weights.open_net(tmp_path / "a.safetensors")
     np.testing.assert_array_equal(net.params["conv5_3.weight"].data, state["features.28.weight"])
-    assert any(f"names without the {prefix!r} before them" in line for line in about["assumed"])
+    assert any(f"names without the {prefix!r} before them" in line for line in about["told"])
 
 
 def test_a_prefix_before_caffe_s_names(tmp_path, rng):

@@ -48,16 +48,24 @@ def read(path: str | PathLike[str]) -> RawWeights:
 
 
 def is_safetensors(path: str | PathLike[str]) -> bool:
-    """Whether a file begins as one: a length, and then JSON."""
-    return Path(path).suffix == ".safetensors" or _start(Path(path))[8:9] == b"{"
+    """Whether a file begins as one: a length, and then JSON. WeightsError for a folder, or what has no beginning."""
+    start = _start(Path(path))
+    return Path(path).suffix == ".safetensors" or start[8:9] == b"{"
 
 
 def _start(path: Path) -> bytes:
+    if path.is_dir():
+        inside = path / "weights.safetensors"
+        hint = f"; try {inside}" if inside.is_file() else ", and has no weights.safetensors"
+        raise WeightsError(f"{path}: expected a weight file, this is a folder{hint}")
     try:
         with path.open("rb") as file:
-            return file.read(16)
+            start = file.read(16)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if not start:
+        raise WeightsError(f"{path}: is empty")
+    return start
 
 
 def _has_pickle(path: Path) -> bool:

@@ -23,6 +23,7 @@ def _calls(module: str, *names: str, by: Callable[..., Any] = Opaque) -> Builder
 
 
 _PATHS = ("Path", "PosixPath", "WindowsPath", "PurePath", "PurePosixPath", "PureWindowsPath")
+_ARRAYS = ("scalar", "_reconstruct")
 #: What training scripts keep beside weights: settings, paths, dates, figures.
 BESIDE: Builders = {
     **_calls("argparse", "Namespace"),
@@ -36,10 +37,6 @@ BESIDE: Builders = {
     **_calls("numpy", "dtype"),
     **_calls("_codecs", "encode"),
     **{call: Opaque for kind in ("builtins", "__builtin__") for call in _calls(kind, "set", "frozenset", "complex")},
-    **{
-        call: Opaque
-        for core in ("core", "_core")
-        for call in _calls(f"numpy.{core}.multiarray", "scalar", "_reconstruct")
-    },
+    **{call: Opaque for core in ("core", "_core") for call in _calls(f"numpy.{core}.multiarray", *_ARRAYS)},
     **{call: Opaque for core in ("core", "_core") for call in _calls(f"numpy.{core}.numeric", "_frombuffer")},
 }

@@ -32,7 +32,8 @@ def unzipped(path: Path) -> dict[str, bytes]:
                         raise ValueError(f"{entry.filename} has not the length that the archive says")
             return content
     except (BadZipFile, zlib.error, NotImplementedError) as error:
-        raise ValueError(str(error)) from error
+        lacks_end = "File is not a zip file" in str(error)  # what zipfile says of one that is cut
+        raise ValueError("the list of what is in it, at its end, is missing" if lacks_end else str(error)) from error
 
 
 def array(data: bytes) -> np.ndarray:
