@@ -56,9 +56,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError("convert: expected SRC and DST, or --inspect and SRC")
     if not arguments.inspect and Path(arguments.dst).suffix != ".safetensors":
         raise ConfigError(f"{arguments.dst}: weights are written as .safetensors; name it so")
+    if not arguments.inspect:  # before anything is downloaded
+        _check_free(Path(arguments.src), Path(arguments.dst), arguments.overwrite)
     path = known.local(arguments.src)
-    if not arguments.inspect:
-        _check_free(path, Path(arguments.dst), arguments.overwrite)
     if arguments.inspect:
         print(describe(path, arguments.source))
         return 0

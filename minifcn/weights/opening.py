@@ -58,8 +58,9 @@ def transplant(net: Net, source: str | PathLike[str] | Net) -> Report:
 def expand_score(net: Net, source: str | PathLike[str] | Net) -> Report:
     """As `transplant`; and scores of fewer classes than the net's become its first rows, the new rows zero.
 
-    So the new classes score 0, as all do before they learn, and win wherever every old class scores less; on the old
-    ones they have no influence. Raises WeightsError if not all of the source's classes can stay.
+    So the new classes score 0, as all do before they learn (nonlinear upsampling adds what it adds to all then), and
+    win wherever every old class scores less; on the old ones they have no influence. Raises WeightsError if not all of
+    the source's classes can stay.
     """
     return transplanted(net, open_source(source), expand=True)
 
