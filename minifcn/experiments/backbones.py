@@ -34,6 +34,7 @@ PAPER = {
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What can be asked of this experiment."""
     runs.add_flags(parser, 400, "steps of each")
     parser.add_argument(
         "--trials", type=positive, default=3, metavar="N", help="medians of so many passes (default: 3)"
@@ -42,6 +43,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
+    """Trains an FCN-32s on each trunk, times a forward pass; leaves backbones.csv and .png in `out`."""
     rows: list[dict[str, Any]] = []
     for trunk, name in NETS.items():
         found = [

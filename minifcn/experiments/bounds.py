@@ -44,6 +44,7 @@ class Labels(NamedTuple):
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What can be asked of this experiment."""
     parser.add_argument(
         "--data", default="shapes", metavar="SPEC",
         help="labels:DIR, a folder of label PNGs, grey, palette or RGB in VOC's colours; or a data set, as for train "
@@ -53,6 +54,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
+    """Degrades label maps and scores them against themselves; leaves bounds.csv and .png in `out`."""
     labels = _open(arguments.data, arguments.split)
     confusions = {(f, how): ConfusionMatrix(labels.classes) for f in FACTORS for how in WAYS}
     for label in tqdm(labels.maps(), "coarse and back", labels.number, unit="picture", leave=False, disable=None):

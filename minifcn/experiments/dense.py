@@ -33,6 +33,7 @@ PAPER = {"forward": (1.2, 22.0), "backward": (2.4, 37.0)}
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What can be asked of this experiment."""
     parser.add_argument("--net", choices=models.CLASSIFIERS, default="alexnet", help="classifier (default: alexnet)")
     parser.add_argument("--preset", metavar="NAME", help="its widths (default: as published)")
     parser.add_argument("--size", type=positive, default=500, metavar="N", help="side of the picture (default: 500)")
@@ -42,6 +43,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
+    """Times both pairs and compares their outputs; leaves dense.csv and .png in `out`."""
     if arguments.threads:
         parallel.set_threads(arguments.threads)
     rng = np.random.default_rng(1)

@@ -16,10 +16,12 @@ PAPER = 70  # percent, section 4.3
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What can be asked of this experiment."""
     runs.add_flags(parser, 400, "steps of each", net="fcn32s")
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
+    """Trains the scores alone, and all layers; leaves freeze.csv and .png in `out`."""
     ways = {
         "all layers": {"net": arguments.net},
         "scores only": {"net": arguments.net, "freeze": "trunk"},

@@ -31,6 +31,7 @@ SHARES = (1.0, 0.75, 0.75)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What can be asked of this experiment."""
     runs.add_flags(parser, 400, "steps of FCN-32s; 32s-fixed, 16s and 8s take 0.75 times as many", "fcn8s", "1,2,3")
     parser.add_argument(
         "--stage-lr-factor",
@@ -43,6 +44,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
+    """Trains every net of the ladder for every seed; leaves ladder.csv and .png in `out`."""
     found: dict[str, list[dict[str, float]]] = {name: [] for name in PAPER}
     for seed in arguments.seeds:
         for name, measures in climb(arguments, out, seed).items():

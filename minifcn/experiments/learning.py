@@ -26,6 +26,7 @@ PICTURES = 20  # of an accumulated step: section 4.3's minibatch
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What can be asked of this experiment."""
     runs.add_flags(parser, 4000, "pictures that each sees", net="fcn32s")
     parser.add_argument(
         "--lr", type=float, default=0.05, metavar="X", help="learning rate of accumulated steps (default: 0.05)"
@@ -33,6 +34,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
+    """Trains in each way on the same pictures; leaves learning.csv and .png in `out`."""
     steps = max(1, arguments.iterations // PICTURES)
     net, often = {"net": arguments.net, "batch_size": 1}, max(1, steps // 5)
     online = {**net, **recipes.heavy(arguments.lr, 0.9, PICTURES, steps), "eval_every": often * PICTURES}

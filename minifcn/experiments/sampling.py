@@ -19,10 +19,12 @@ SHARES = (1.0, 0.5, 0.25)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What can be asked of this experiment."""
     runs.add_flags(parser, 300, "steps of each", net="fcn32s")
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
+    """Trains with each share of the cells; leaves sampling.csv and .png in `out`."""
     usual = config.resolve({}, runs.settings(arguments, net=arguments.net)).batch_size
     every = max(1, arguments.iterations // 6)
     ways = {

@@ -17,10 +17,12 @@ no comparison; the authors' released nets fix all, their README finding no signi
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
+    """What can be asked of this experiment."""
     runs.add_flags(parser, 400, "steps of each", net="fcn8s")
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
+    """Trains with each kind of upsampling; leaves upsampling.csv and .png in `out`."""
     ways = {kind: {"net": arguments.net, "upsampling": kind} for kind in models.UPSAMPLINGS}
     found = comparison.compare(arguments, out, ways, "upsampling")
     comparison.bars(arguments, out, found)
