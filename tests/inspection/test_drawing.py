@@ -11,7 +11,8 @@ from minifcn.layers import Add, Concat, Conv2d, ReLU
 from minifcn.net import Net
 
 SVG = "{http://www.w3.org/2000/svg}"
-NETS = [(name, padding) for name in models.NAMES for padding in (100, "same") if name != "vgg16"] + [("vgg16", None)]
+NETS = [(name, padding) for name in models.FCNS for padding in (100, "same")]
+NETS += [(name, None) for name in models.CLASSIFIERS]
 
 
 def built(name, padding):
