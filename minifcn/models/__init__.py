@@ -13,6 +13,7 @@ from minifcn.models.names import (
     family,
     modalities_of,
     presets_of,
+    stride_of,
     tasks_of,
     with_stride,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "presets_of",
     "rarefied",
     "shift_and_stitch",
+    "stride_of",
     "tasks_of",
     "with_stride",
 ]

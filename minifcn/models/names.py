@@ -53,6 +53,15 @@ def with_stride(name: str, stride: int) -> str:
     raise ShapeError(f"there is no net of stride {stride} like {name}")
 
 
+def stride_of(name: str) -> int:
+    """The stride of the finest scores of the FCN called `name`.
+
+    >>> stride_of("fcn8s"), stride_of("fcn-googlenet")
+    (8, 32)
+    """
+    return HEADS[name].stride
+
+
 def modalities_of(net: Net | str) -> tuple[str, ...]:
     """What each input of a net, or of the net of that name, takes: for most ("color",). ShapeError for no name."""
     if isinstance(net, str):

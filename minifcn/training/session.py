@@ -162,16 +162,16 @@ class Session:
         for stage in self.stages:
             net = self.net if stage == self.stage else weights.open_net(self._weights(stage))[0].to(self.objective.xp)
             for sample, labels in zip(samples, predictions, strict=True):
-                labels[stage.net] = label_maps(net, sample.image, self.mean, beside=sample.beside)
+                labels[stage.title] = label_maps(net, sample.image, self.mean, beside=sample.beside)
         for k, task in enumerate(self._tasks):
-            by_net = [{net: labels[k] for net, labels in each.items()} for each in predictions]
-            shown = list(zip(samples, by_net, strict=True))
+            by_stage = [{title: labels[k] for title, labels in each.items()} for each in predictions]
+            shown = list(zip(samples, by_stage, strict=True))
             path = self.folder.samples_of(task.name if k else "")
             about = task.classes, task.palette, path, self.val.ignore_index
             if len(self.stages) > 1:
                 plots.stages([(s.name, s.image, s.labels[k], labels) for s, labels in shown], *about)
             else:
-                last = self.stage.net
+                last = self.stage.title
                 plots.samples([(s.name, s.image, s.labels[k], labels[last]) for s, labels in shown], *about)
 
     def _weights(self, stage: Stage) -> Path:

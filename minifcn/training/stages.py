@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from minifcn import models
 from minifcn.config import TrainConfig, stage_nets
 from minifcn.errors import ConfigError
 
@@ -25,6 +26,11 @@ class Stage:
     iterations: int
     start: int = 0
     index: int = 0
+
+    @property
+    def title(self) -> str:
+        """What the paper's figures call it: "32s", "16s" or "8s"."""
+        return f"{models.stride_of(self.net)}s"
 
     @property
     def end(self) -> int:

@@ -58,8 +58,8 @@ def fitting_presets(name: str, source: Source) -> list[str]:
 
 def _own(source: Source, name: str | None) -> dict[str, Any]:
     """What the source says of its net, as far as it holds for the net called `name`."""
-    theirs = source.spec.get("name")
-    if name in (None, theirs):
+    theirs = source.spec.get("name", "")
+    if name is None or name == theirs:
         return source.spec
     related = {name, theirs} <= {*models.FCNS} and models.family(name) is models.family(theirs)
     return {key: value for key, value in source.spec.items() if related and key == "input_padding"}
