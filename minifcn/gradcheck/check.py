@@ -66,6 +66,36 @@ def check(
     rng = rng or np.random.default_rng(0)
     step = step or (LINEAR_STEP if linear else SMOOTH_STEP)
     tolerance = tolerance or (LINEAR_TOLERANCE if linear else SMOOTH_TOLERANCE)
+    host, xp = _inputs(name, arrays)
+    dy, gradients = _run(name, function, backward, host, xp, rng)
+    rows = []
+    for (key, array), gradient in zip(host.items(), gradients, strict=True):
+        if array is None:
+            continue
+        problem = _misfit(gradient, array)
+        if problem:
+            rows.append(Row(name, case, key, float("inf"), tolerance, problem))
+            continue
+
+        def output(moved: np.ndarray, key: str = key) -> np.ndarray:
+            return to_numpy(function(*_on(xp, {**host, key: moved}))[0])
+
+        claimed = np.zeros_like(array) if gradient is None else to_numpy(gradient)
+        # Linear functions take any step; others one that is small beside the values themselves.
+        size = _size(array)
+        steps = [step] if linear else [step * max(1.0, size) / shrink for shrink in (1, 10, 100)]
+        if not linear and 0 < size < 0.01:
+            steps.append(step * size)
+        error = _error(output, dy, array, claimed, directions, steps, rng)
+        note = "none came back, taken for zero" if gradient is None else "" if claimed.any() else "the gradient is zero"
+        rows.append(Row(name, case, key, error, tolerance, note))
+    return Report(tuple(rows))
+
+
+def _inputs(
+    name: str, arrays: Mapping[str, Array | None] | Sequence[Array | None]
+) -> tuple[dict[str, np.ndarray | None], Namespace]:
+    """Copies of the arrays on the host, by name, and the backend they came from. ShapeError if they will not do."""
     if hasattr(arrays, "dtype"):
         raise ShapeError(f"gradcheck of {name}: expected the arrays by name, as in {{'x': array}}, got one array")
     if not isinstance(arrays, Mapping):
@@ -77,7 +107,18 @@ def check(
             raise ShapeError(f"gradcheck of {name}: {key} is {array.dtype}; differences need float64, use .astype(...)")
         if array is not None and not array.size:
             raise ShapeError(f"gradcheck of {name}: {key} is empty, so nothing could be checked")
+    return host, xp
 
+
+def _run(
+    name: str,
+    function: Callable,
+    backward: Callable,
+    host: Mapping[str, np.ndarray | None],
+    xp: Namespace,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, Sequence[Array | None]]:
+    """A random dy and the gradients for it. ShapeError for a pair that breaks the contract of minifcn's operations."""
     given = _on(xp, host)
     result = function(*given)
     for (key, array), after in zip(host.items(), given, strict=True):
@@ -101,29 +142,7 @@ def check(
             f"gradcheck of {name}: backward must return a tuple of {len(host)} gradients, one for each of "
             f"{', '.join(host)}; got {count}"
         )
-
-    rows = []
-    for (key, array), gradient in zip(host.items(), gradients, strict=True):
-        if array is None:
-            continue
-        problem = _misfit(gradient, array)
-        if problem:
-            rows.append(Row(name, case, key, float("inf"), tolerance, problem))
-            continue
-
-        def output(moved: np.ndarray, key: str = key) -> np.ndarray:
-            return to_numpy(function(*_on(xp, {**host, key: moved}))[0])
-
-        claimed = np.zeros_like(array) if gradient is None else to_numpy(gradient)
-        # Linear functions take any step; others one that is small beside the values themselves.
-        size = _size(array)
-        steps = [step] if linear else [step * max(1.0, size) / shrink for shrink in (1, 10, 100)]
-        if not linear and 0 < size < 0.01:
-            steps.append(step * size)
-        error = _error(output, dy, array, claimed, directions, steps, rng)
-        note = "none came back, taken for zero" if gradient is None else "" if claimed.any() else "the gradient is zero"
-        rows.append(Row(name, case, key, error, tolerance, note))
-    return Report(tuple(rows))
+    return dy, gradients
 
 
 def _on(xp: Namespace, host: Mapping[str, np.ndarray | None]) -> list[Array | None]:

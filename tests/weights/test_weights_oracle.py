@@ -52,7 +52,7 @@ def widths(rng, heads=()):
     return {name: tuple(torch.tensor(a, dtype=torch.float32) for a in pair) for name, pair in made.items()}
 
 
-def agree(found, expected):
+def assert_agrees(found, expected):
     expected = expected.numpy()
     assert found.shape == expected.shape
     assert np.abs(found - expected).max() < TOLERANCE * np.abs(expected).max()
@@ -90,7 +90,7 @@ def test_torchvision_rgb_standardised_with_padding(padding, image, rng, tmp_path
     np.testing.assert_allclose(report.mean, [103.53, 116.28, 123.675])
     with dense.inference():
         dense.forward(to_blob(image, report.mean)[None], keep=["pool5"])
-    agree(dense.blobs["pool5"], expected)
+    assert_agrees(dense.blobs["pool5"], expected)
 
 
 def test_a_dense_classifier_of_pytorch(rng, tmp_path):
@@ -105,7 +105,7 @@ def test_a_dense_classifier_of_pytorch(rng, tmp_path):
     for name in ("fc6", "fc7"):
         y = F.relu(F.linear(y, state[f"{name}.weight"], net[name][1]))
     expected = F.linear(y, state["fc8.weight"], net["fc8"][1])
-    agree(converted(tmp_path / "a.pth", image)[:, :, 0, 0], expected)
+    assert_agrees(converted(tmp_path / "a.pth", image)[:, :, 0, 0], expected)
 
 
 def test_tensorflow_s_dense_layer_reads_the_map_by_rows_columns_channels(rng, tmp_path):
@@ -127,7 +127,7 @@ def test_tensorflow_s_dense_layer_reads_the_map_by_rows_columns_channels(rng, tm
     for name in ("fc6", "fc7"):
         y = F.relu(y @ torch.tensor(held[name][0]) + torch.tensor(held[name][1]))
     expected = y @ torch.tensor(held["fc8"][0]) + torch.tensor(held["fc8"][1])
-    agree(converted(tmp_path / "vgg16.npy", image)[:, :, 0, 0], expected)
+    assert_agrees(converted(tmp_path / "vgg16.npy", image)[:, :, 0, 0], expected)
 
 
 HEADS = [("score_fr", 128, 5), ("score_pool4", 64, 5), ("score_pool3", 32, 5)]
@@ -168,7 +168,7 @@ def test_a_whole_fcn_with_full_diagonal_upsampling(image, rng, tmp_path):
     torch.save(state | {f"{n}.weight": w for n, w in upsampling.items()}, tmp_path / "a.pth")
     x = rgb(image).flip(1) - torch.tensor([104.00698793, 116.66876762, 122.67891434])[:, None, None]
     expected = fcn8s(lambda n: net[n][0], lambda n: net[n][1], upsampling, x, image.shape[:2])
-    agree(converted(tmp_path / "a.pth", image, name="fcn8s", input_padding=100), expected)
+    assert_agrees(converted(tmp_path / "a.pth", image, name="fcn8s", input_padding=100), expected)
 
 
 def test_matconvnet_s_fcn_sees_rgb(image, rng, tmp_path):
@@ -183,4 +183,4 @@ def test_matconvnet_s_fcn_sees_rgb(image, rng, tmp_path):
     savemat(tmp_path / "a.mat", {"params": np.array(params, [("name", "O"), ("value", "O")]), "meta": meta})
     x = rgb(image) - torch.tensor(mean, dtype=torch.float32)[:, None, None]
     expected = fcn8s(lambda n: net[n][0], lambda n: net[n][1], upsampling, x, image.shape[:2])
-    agree(converted(tmp_path / "a.mat", image, name="fcn8s", input_padding=100), expected)
+    assert_agrees(converted(tmp_path / "a.mat", image, name="fcn8s", input_padding=100), expected)

@@ -22,7 +22,7 @@ def blobs(rng):
     return {name: [rng.standard_normal(shape, np.float32) for shape in pair] for name, pair in shapes.items()}
 
 
-def same(found, expected):
+def assert_same(found, expected):
     assert found.keys() == expected.keys()
     for key, array in expected.items():
         np.testing.assert_array_equal(found[key], array, strict=True)
@@ -53,14 +53,14 @@ def test_every_age_of_caffemodel(kind, blobs, tmp_path):
     path.write_bytes(wire.block(1, b"net") + b"".join(KINDS[kind](n, dense.get(n), pair) for n, pair in blobs.items()))
     raw = readers.read(path)
     assert raw.container == "caffemodel"
-    same(raw.arrays, numbered(blobs))
+    assert_same(raw.arrays, numbered(blobs))
 
 
 def test_a_caffemodel_of_doubles(tmp_path):
     path = tmp_path / "net.caffemodel"
     array = np.arange(6.0).reshape(2, 3)
     path.write_bytes(wire.layer("a", "Scale", [wire.blob(array)]))
-    same(readers.read(path).arrays, {"a.0": array})
+    assert_same(readers.read(path).arrays, {"a.0": array})
 
 
 @pytest.mark.parametrize(
@@ -91,14 +91,14 @@ def test_real_archives_of_caffe_s_blobs():
 def test_an_archive_of_arrays_in_either_order(tmp_path):
     arrays = {"conv1_1/W": np.arange(24.0).reshape(2, 3, 4), "b": np.asfortranarray(np.eye(3, dtype=np.float32))}
     np.savez_compressed(tmp_path / "a.npz", **arrays)
-    same(readers.read(tmp_path / "a.npz").arrays, arrays)
+    assert_same(readers.read(tmp_path / "a.npz").arrays, arrays)
 
 
 def test_a_dictionary_in_an_npy(blobs, tmp_path):
     np.save(tmp_path / "vgg16.npy", np.array(blobs, object), allow_pickle=True)
     raw = readers.read(tmp_path / "vgg16.npy")
     assert raw.container == "npy"
-    same(raw.arrays, numbered(blobs))
+    assert_same(raw.arrays, numbered(blobs))
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
@@ -110,7 +110,7 @@ def test_pickles_of_every_binary_protocol(protocol, blobs, tmp_path):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "|O", "fortran_order": False, "shape": ()})
     (tmp_path / "a.npy").write_bytes(header.getvalue() + text)
-    same(readers.read(tmp_path / "a.npy").arrays, numbered(blobs))
+    assert_same(readers.read(tmp_path / "a.npy").arrays, numbered(blobs))
 
 
 # --- PyTorch ----------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def test_what_torch_saves(zipped, wrapped, tmp_path):
     torch.save(state, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
     raw = readers.read(tmp_path / "a.pth")
     assert raw.container == "torch"
-    same(raw.arrays, expected)
+    assert_same(raw.arrays, expected)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "int64"])
@@ -157,7 +157,7 @@ def test_keras_datasets(blobs, tmp_path):
         file.attrs["layer_names"] = [b"conv1"]
         file["conv1/elsewhere"] = h5py.ExternalLink("/etc/passwd", "/")
     expected = {f"conv1/conv1_{kind}_1:0": array for kind, array in zip("Wb", blobs["conv1"], strict=True)}
-    same(readers.read(tmp_path / "a.h5").arrays, expected)
+    assert_same(readers.read(tmp_path / "a.h5").arrays, expected)
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -168,7 +168,7 @@ def test_matconvnet_s_two_kinds(compressed, blobs, tmp_path):
     meta = {"normalization": {"averageImage": mean}}
     io_.savemat(tmp_path / "dag.mat", {"params": params, "meta": meta}, do_compression=compressed)
     raw = readers.read(tmp_path / "dag.mat")
-    same(raw.arrays, {f"{n}_filter": blobs[n][0] for n in blobs})
+    assert_same(raw.arrays, {f"{n}_filter": blobs[n][0] for n in blobs})
     assert raw.mean == (122.5, 116.5, 104.0)
 
     layers = np.empty(3, object)
@@ -176,4 +176,4 @@ def test_matconvnet_s_two_kinds(compressed, blobs, tmp_path):
     layers[2] = {"name": "relu1", "type": "relu"}
     io_.savemat(tmp_path / "simple.mat", {"layers": layers, "meta": meta}, do_compression=compressed)
     found = readers.read(tmp_path / "simple.mat").arrays
-    same({key: array.reshape(numbered(blobs)[key].shape) for key, array in found.items()}, numbered(blobs))
+    assert_same({key: array.reshape(numbered(blobs)[key].shape) for key, array in found.items()}, numbered(blobs))
