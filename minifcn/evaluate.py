@@ -15,7 +15,7 @@ from minifcn.command import Parser, add_device_flags, add_net_flags, net_given, 
 from minifcn.data import open_dataset, tasks_of
 from minifcn.data.spec import HELP
 from minifcn.files import atomic_path
-from minifcn.inference import evaluate_tasks, open_fcn, remarks
+from minifcn.inference import evaluate, open_fcn, remarks
 from minifcn.inspection import plots
 from minifcn.metrics import ConfusionMatrix, table
 
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in remarks(arguments.weights, net, about):
         print(line, file=sys.stderr)
     with nullcontext() if arguments.out is None else out_folder(arguments.out) as out:
-        confusions = evaluate_tasks(net, dataset, arguments.limit, mean=about["mean"])
+        confusions = evaluate(net, dataset, arguments.limit, mean=about["mean"])
         assert confusions is not None  # nothing asks it to stop
         for task, confusion in zip(tasks_of(dataset), confusions, strict=True):
             print(table(confusion.scores(), task.classes, task.name))

@@ -102,24 +102,8 @@ def evaluate(
     progress: bool = True,
     mean: Sequence[float] = MEAN_BGR,
     stop: Callable[[], bool] = lambda: False,
-) -> ConfusionMatrix | None:
-    """The confusion matrix of a net's predictions on the first `limit` samples; None if `stop()` became true meanwhile.
-
-    Of several tasks, the first's: see `evaluate_tasks`.
-    """
-    confusions = evaluate_tasks(net, dataset, limit, progress, mean, stop)
-    return confusions[0] if confusions else None
-
-
-def evaluate_tasks(
-    net: Net,
-    dataset: Dataset,
-    limit: int | None = None,
-    progress: bool = True,
-    mean: Sequence[float] = MEAN_BGR,
-    stop: Callable[[], bool] = lambda: False,
 ) -> list[ConfusionMatrix] | None:
-    """A confusion matrix for each task; otherwise as `evaluate`.
+    """A confusion matrix for each task, of predictions on the first `limit` samples; None if `stop()` became true.
 
     Raises DataError if the data set is empty, or if it and the net have different tasks or numbers of classes.
     """

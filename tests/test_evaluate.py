@@ -33,16 +33,17 @@ class Pictures:
 
 def test_counts_every_picture_at_its_own_size():
     dataset = Pictures(([[0, 1, 2]], [[0, 1, 1]]), ([[2], [2]], [[2], [255]]))
-    confusion = inference.evaluate(colournet(), dataset, progress=False)
+    (confusion,) = inference.evaluate(colournet(), dataset, progress=False)
     # truth 0: red, right. truth 1: once green, once blue. truth 2: blue, right. The ignored pixel is in no cell.
     np.testing.assert_array_equal(confusion.matrix, [[1, 0, 0], [0, 1, 1], [0, 0, 1]])
 
 
 def test_limit_takes_the_first_pictures():
     dataset = Pictures(([[0]], [[0]]), ([[1]], [[1]]), ([[2]], [[2]]))
-    confusion = inference.evaluate(colournet(), dataset, limit=2, progress=False)
+    (confusion,) = inference.evaluate(colournet(), dataset, limit=2, progress=False)
     np.testing.assert_array_equal(np.diag(confusion.matrix), [1, 1, 0])
-    assert inference.evaluate(colournet(), dataset, limit=9, progress=False).matrix.sum() == 3
+    (confusion,) = inference.evaluate(colournet(), dataset, limit=9, progress=False)
+    assert confusion.matrix.sum() == 3
 
 
 def test_stops_when_told_to():
@@ -141,7 +142,7 @@ def test_refuses_with_one_message_and_status_2(flags, message, tmp_path, capsys)
 def test_a_bad_out_is_refused_before_the_work(out, tmp_path, capsys, monkeypatch):
     (tmp_path / "file").write_text("no folder")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(evaluate, "evaluate_tasks", lambda *args, **kwargs: pytest.fail("has begun to work"))
+    monkeypatch.setattr(evaluate, "evaluate", lambda *args, **kwargs: pytest.fail("has begun to work"))
     data = "shapes:size=40,val=1"
     weights = save_fcn(tmp_path / "weights.safetensors", open_shapes("size=40,val=1", "val").classes)
     assert evaluate.main([weights, "--data", data, "--out", out, "--threads", "0"]) == 2

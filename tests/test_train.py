@@ -104,8 +104,8 @@ def signalled_in(monkeypatch, owner, name: str, call: int, number: signal.Signal
     [
         (MomentumSGD, "step", 2, signal.SIGINT, 2),
         (MomentumSGD, "step", 3, signal.SIGTERM, 3),  # an evaluation is due then, and left for later
-        (session, "evaluate_tasks", 1, signal.SIGINT, 3),
-        (session, "evaluate_tasks", 2, signal.SIGINT, 6),  # the last one: nothing but it is left to do
+        (session, "evaluate", 1, signal.SIGINT, 3),
+        (session, "evaluate", 2, signal.SIGINT, 6),  # the last one: nothing but it is left to do
     ],
 )
 def test_stopped_and_resumed_is_as_if_never_stopped(

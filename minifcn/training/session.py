@@ -13,7 +13,7 @@ from minifcn import checkpoint, data, weights
 from minifcn.backend import Array
 from minifcn.config import TrainConfig, mean_of
 from minifcn.data.dataset import Dataset, told_of
-from minifcn.inference import evaluate_tasks, label_maps
+from minifcn.inference import evaluate, label_maps
 from minifcn.inspection import plots
 from minifcn.metrics import Scores, table
 from minifcn.net import Net
@@ -89,7 +89,7 @@ class Session:
     def complete(self, progress: Progress, stop: Callable[[], bool]) -> None:
         """What is still to be done after the current step: also at a resume, when Ctrl-C had cut it short."""
         if not self._evaluated and not stop():
-            confusions = evaluate_tasks(self.net, self.val, progress=False, mean=self.mean, stop=stop)
+            confusions = evaluate(self.net, self.val, progress=False, mean=self.mean, stop=stop)
             if confusions is not None:
                 self._evaluated, self._scores = True, [confusion.scores() for confusion in confusions]
                 self.log.score(self._scores)

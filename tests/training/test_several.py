@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from published import SIZE, numbers, put_picture
 
-from minifcn import backend, data, evaluate, models, ops, predict, train, weights
+from minifcn import backend, data, evaluate, inference, models, ops, predict, train, weights
 from minifcn.config import TrainConfig
 from minifcn.data import Batch, read_label
 from minifcn.errors import DataError
-from minifcn.inference import evaluate_tasks, label_maps
+from minifcn.inference import label_maps
 from minifcn.training import checks
 from minifcn.training.objective import Objective
 
@@ -173,7 +173,7 @@ def test_a_net_of_tasks_from_train_to_predict(tmp_path, monkeypatch, capsys):
         "horizontal",
         "vertical",
     ]
-    found = evaluate_tasks(net, data.open_dataset(f"siftflow:{flow}", "test"), mean=about["mean"])
+    found = inference.evaluate(net, data.open_dataset(f"siftflow:{flow}", "test"), mean=about["mean"])
     logged = [float(rows[-1][key]) for key in ("frequency_weighted_iu", "geo_frequency_weighted_iu")]
     assert [each.scores().frequency_weighted_iu for each in found] == logged
     assert len(about["palette"]["sem"]) == 33 and about["mean"] == [114.578, 115.294, 108.353]

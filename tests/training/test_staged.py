@@ -145,7 +145,7 @@ def test_killed_anywhere_and_resumed_is_as_if_never_killed(
     [
         (MomentumSGD, "step", 1, 1),
         (MomentumSGD, "step", 3, 3),
-        (session, "evaluate_tasks", 2, 3),
+        (session, "evaluate", 2, 3),
         (weights, "save", 1, 3),
     ],
 )

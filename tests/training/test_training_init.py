@@ -36,9 +36,9 @@ def test_the_mean_of_a_file_reaches_batches_evaluation_and_the_weights(torchvisi
         means["evaluate"].append(kwargs["mean"])
         return real(*args, **kwargs)
 
-    real = session.evaluate_tasks
+    real = session.evaluate
     monkeypatch.setattr(data, "Loader", Loader)
-    monkeypatch.setattr(session, "evaluate_tasks", evaluate)
+    monkeypatch.setattr(session, "evaluate", evaluate)
     assert train.main([*SMALL, "--init", torchvision, "--out", str(tmp_path / "run")]) == 0
     out = capsys.readouterr().out
     assert "torchvision's VGG16 is another training than Caffe's" in out and 'mean = "103.53,116.28,123.675"' in out
