@@ -58,11 +58,14 @@ def conv2d(
     padding: IntOrPair = 0,
     dilation: IntOrPair = 1,
     groups: int = 1,
+    rectify: bool = False,
 ) -> tuple[Array, ConvCache]:
     """2-D convolution (cross-correlation) of a batch of images.
 
     x: (N, C, H, W); w: (O, C/groups, kh, kw); b: (O,) or None. Returns y: (N, O, OH, OW) with
     OH = floor((H + 2*padding - dilation*(kh-1) - 1) / stride) + 1, and the cache for `conv2d_backward`.
+    With `rectify`, y is max(y, 0), the ReLU that follows taken along while a part of y is still in the processor's
+    cache; `conv2d_backward` then wants the gradient before that ReLU, which `relu_backward` gives.
     Raises ShapeError when shapes or dtypes do not fit, or when the kernel is larger than the padded image.
 
     >>> import numpy as np
@@ -82,7 +85,7 @@ def conv2d(
             "enlarge the image or the padding"
         )
     y = xp.empty((x.shape[0], out_channels, *size), x.dtype)
-    _correlate(xp, x, _by_group(w, groups), b, geometry, y)
+    _correlate(xp, x, _by_group(w, groups), b, geometry, y, rectify=rectify)
     return y, ConvCache(x, w, b is not None, geometry, size)
 
 
@@ -200,9 +203,16 @@ def conv_transpose2d_size(size: tuple[int, ...], geometry: Geometry, output_padd
 
 
 def _correlate(
-    xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geometry, y: Array, phases: Pair = (1, 1)
+    xp: Namespace,
+    x: Array,
+    w: Array,
+    b: Array | None,
+    geometry: Geometry,
+    y: Array,
+    phases: Pair = (1, 1),
+    rectify: bool = False,
 ) -> None:
-    """Fill y with the correlation of x: (N, C, H, W) and w: (groups, O, C/groups * kh * kw), plus b.
+    """Fill y with the correlation of x: (N, C, H, W) and w: (groups, O, C/groups * kh * kw), plus b, perhaps rectified.
 
     y: (N, groups * O, OH, OW). With `phases` (sy, sx), w holds sy * sx rows for each output channel, and their results
     interleave in y: (N, groups * O, OH * sy, OW * sx).
@@ -226,6 +236,8 @@ def _correlate(
             part[...] = product.reshape(groups, o, sy, sx, n, r, width).transpose(4, 0, 1, 5, 2, 6, 3)
         if bias is not None:
             part += bias[:, job.outputs, None, None, None, None]
+        if rectify:
+            xp.maximum(part, 0, out=part)
 
     parallel.run(xp, work, jobs.correlation(xp, y.shape[0], height, width, w, sy * sx, y.dtype.itemsize))
 
@@ -284,23 +296,29 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
     lanes = max(1, min(len(bands), jobs.LANES, jobs.LANE_BYTES // weight_bytes))
     blocks = jobs.channel_blocks(outputs, jobs.DEEP_BLOCKS if lanes == 1 and xp.__name__ == "numpy" else 1)
     by_group = dy.reshape(dy.shape[0], groups, outputs, *dy.shape[2:])
-    sums = xp.zeros((lanes, groups, outputs, taps_in), x.dtype)
+    sums = xp.empty((lanes, groups, outputs, taps_in), x.dtype)
     flipped = outputs <= 64  # BLAS prefers the long side of a narrow product first: up to twice as fast
 
     def work(task: tuple[int, slice]) -> None:
         lane, block = task
         total = sums[lane, :, block]
-        shape = (groups, taps_in, total.shape[1]) if flipped else total.shape
-        product = parallel.workspace(xp, "product", shape, x.dtype)
-        for band in bands[lane::lanes]:
+        for k, band in enumerate(bands[lane::lanes]):
             cols = _columns(xp, x, geometry, band, dy.shape[3])
             part = by_group[band.images, :, block, band.rows].transpose(1, 2, 0, 3, 4)  # (groups, o, n, R, OW)
             part = part.reshape(groups, part.shape[1], -1)
             if flipped:
+                product = parallel.workspace(xp, "product", (groups, taps_in, total.shape[1]), x.dtype)
                 xp.matmul(cols, part.swapaxes(1, 2), out=product)
-                total += product.swapaxes(1, 2)
+                product = product.swapaxes(1, 2)
+            elif k == 0:  # straight into its place: fc6's weights alone are 0.4 GiB
+                xp.matmul(part, cols.swapaxes(1, 2), out=total)
+                continue
             else:
+                product = parallel.workspace(xp, "product", total.shape, x.dtype)
                 xp.matmul(part, cols.swapaxes(1, 2), out=product)
+            if k == 0:
+                total[...] = product
+            else:
                 total += product
 
     parallel.run(xp, work, [(lane, block) for lane in range(lanes) for block in blocks])
