@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
@@ -20,6 +19,8 @@ Entry = tuple[str, tuple[int, int, int]]  # a legend's text and its colour
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
     """DejaVu Sans as matplotlib ships it: the same letters on every machine."""
+    import matplotlib  # slow to import, and most commands draw nothing
+
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from minifcn.inspection.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, save
+from minifcn.inspection.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, new_figure, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, "#CC79A7", "#56B4E9")
 STYLES = ("-", "--", "-.", ":", "-", "--")
@@ -30,7 +32,7 @@ def panels(
     parts: Mapping[str, tuple[Mapping[str, Points], str]], path: str | PathLike, ylabel: str, log_x: bool = False
 ) -> None:
     """Draw one panel of lines for each title -> (series, what its x axis is), side by side over one y axis."""
-    figure = Figure(figsize=(2.0 + 4.8 * len(parts), 4.2), layout="constrained")
+    figure = new_figure(2.0 + 4.8 * len(parts), 4.2)
     every = np.atleast_1d(figure.subplots(1, len(parts), sharey=True))
     for axes, (title, (series, xlabel)) in zip(every, parts.items(), strict=True):
         for k, (name, points) in enumerate(series.items()):
@@ -53,7 +55,7 @@ def bars(groups: Mapping[str, Mapping[str, float]], path: str | PathLike, ylabel
     """Draw a bar for each value of group -> {name: value}, groups side by side, the value above each bar."""
     names = list(dict.fromkeys(name for values in groups.values() for name in values))
     width = 0.8 / max(1, len(names))
-    figure = Figure(figsize=(max(5.0, 1.6 + 0.55 * len(groups) * len(names)), 4.2), layout="constrained")
+    figure = new_figure(max(5.0, 1.6 + 0.55 * len(groups) * len(names)), 4.2)
     axes = figure.subplots()
     for k, name in enumerate(names):
         there = [(g, values[name]) for g, values in enumerate(groups.values()) if np.isfinite(values.get(name, np.nan))]

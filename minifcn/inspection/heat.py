@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib import colormaps
 
 from minifcn.coords import Axis, Coords
 
@@ -16,6 +15,8 @@ def spread(values: np.ndarray, place: Coords, size: tuple[int, int]) -> np.ndarr
 
 def heat(image: np.ndarray, values: np.ndarray) -> np.ndarray:
     """`values` (H, W) in 0..1 over a picture uint8 (H, W, 3), in grey and darkened: the hotter, the brighter."""
+    from matplotlib import colormaps  # slow to import, and most commands draw nothing
+
     grey = image.mean(axis=2, keepdims=True) * 0.5  # (H, W, 1)
     colour = 255 * colormaps["inferno"](values)[:, :, :3]
     share = np.sqrt(values.clip(0, 1))[:, :, None] * 0.7

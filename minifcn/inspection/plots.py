@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from PIL import Image, ImageDraw, ImageOps
 
 from minifcn.files import atomic_path
 from minifcn.inspection import canvas
 from minifcn.metrics import ConfusionMatrix
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, told apart with every kind of colour vision; line styles say the same once more in grey.
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#777777"
@@ -38,14 +39,14 @@ def curves(log_rows: Sequence[Mapping[str, Any]], path: str | PathLike) -> None:
     a gap. Smoothing is a running mean over a 25th of the run, centred, so that it does not lag. Where the stage of the
     rows changes, there is a line, and the stages have their names.
     """
-    figure = Figure(figsize=(8, 6.5), layout="constrained")
+    figure = new_figure(8, 6.5)
     upper, middle, lower = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.2))
     step = _column(log_rows, "step")
     _draw_loss(upper, step, _column(log_rows, "loss"))
     _draw_measures(middle, step, {key: _column(log_rows, key) for key in MEASURES})
     lower.plot(step, _column(log_rows, "lr"), color=GREY, linewidth=1.5)
     lower.set(ylabel="learning rate", xlabel="step")
-    lower.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
+    lower.locator_params("x", steps=[1, 2, 5, 10], integer=True)
     _draw_stages((upper, middle, lower), log_rows)
     for axes in (upper, middle, lower):
         axes.grid(color="#e6e6e6", linewidth=0.8)
@@ -68,7 +69,7 @@ def confusion(matrix: ConfusionMatrix, classes: Sequence[str], path: str | PathL
     inch, points = (0.44, 8.0) if count <= 12 else (0.34, 7.0) if count <= 30 else (0.25, 5.0)
     side = max(3.0, inch * count)
     name = 0.075 * points / 7 * max(len(name) for name in classes)  # inches that the longest name takes
-    figure = Figure(figsize=(side + name + 1.2, side + name + 1.0), layout="constrained")
+    figure = new_figure(side + name + 1.2, side + name + 1.0)
     axes = figure.subplots()
     axes.pcolormesh(share[::-1], cmap="Blues", vmin=0, vmax=1, edgecolors="#f2f2f2", linewidth=0.5)
     axes.set_facecolor("#dddddd")
@@ -304,6 +305,13 @@ def _duration(step: np.ndarray, seconds: np.ndarray) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure, its sides in inches."""
+    from matplotlib.figure import Figure  # half a second: commands that draw at their end shall start at once
+
+    return Figure(figsize=(width, height), layout="constrained")
 
 
 def save(figure: Figure, path: str | PathLike) -> None:
