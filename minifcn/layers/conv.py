@@ -8,7 +8,7 @@ from minifcn import coords, ops, window
 from minifcn.backend import Array
 from minifcn.errors import ShapeError
 from minifcn.layers.base import Cost, Layer, Param, Shape, one_image_batch
-from minifcn.ops.conv import (
+from minifcn.ops.geometry import (
     Geometry,
     IntOrPair,
     conv2d_size,

@@ -11,6 +11,8 @@ Its three pieces are the three helpers at the end of this file:
                       `conv_transpose2d`, which is nothing but a convolution run backwards;
 * `_correlate_weight` the adjoint in w, from x and dy to dw.
 
+Where it pays, `conv2d` and its gradients leave the three to their faster twins in `kernels.winograd`.
+
 A full column matrix is never held: FCN-8s at 500x500 would need 1.05 GiB of it for conv1_2 alone. Each band builds the
 columns of some output rows in a small buffer, multiplies, and forgets them; the backward pass builds them again.
 """
@@ -23,31 +25,31 @@ from typing import NamedTuple
 from minifcn import parallel, window
 from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
+from minifcn.kernels import winograd
 from minifcn.ops import jobs
+from minifcn.ops.algorithm import choose
+from minifcn.ops.geometry import (
+    Geometry,
+    IntOrPair,
+    by,
+    check_channels,
+    conv2d_size,
+    conv_transpose2d_size,
+    geometry_of,
+)
 from minifcn.ops.pointwise import check_gradient
 from minifcn.window import Pair
 
-IntOrPair = int | Pair
-
-
-class Geometry(NamedTuple):
-    """The window of a convolution: (height, width) each, and the number of channel groups."""
-
-    kernel: Pair
-    stride: Pair
-    padding: Pair
-    dilation: Pair
-    groups: int
-
 
 class ConvCache(NamedTuple):
-    """What backward needs: the input, the weight, whether there was a bias, the window, and the output's size."""
+    """What backward needs: the input, the weight, whether there was a bias, the window, the output's size, and how."""
 
     x: Array
     w: Array
     has_bias: bool
     geometry: Geometry
     size: Pair
+    algorithm: str = "im2col"
 
 
 def conv2d(
@@ -58,6 +60,7 @@ def conv2d(
     padding: IntOrPair = 0,
     dilation: IntOrPair = 1,
     groups: int = 1,
+    algorithm: str = "auto",
     rectify: bool = False,
 ) -> tuple[Array, ConvCache]:
     """2-D convolution (cross-correlation) of a batch of images.
@@ -66,6 +69,7 @@ def conv2d(
     OH = floor((H + 2*padding - dilation*(kh-1) - 1) / stride) + 1, and the cache for `conv2d_backward`.
     With `rectify`, y is max(y, 0), the ReLU that follows taken along while a part of y is still in the processor's
     cache; `conv2d_backward` then wants the gradient before that ReLU, which `relu_backward` gives.
+    `algorithm`: how it is computed, see `ops.algorithm`.
     Raises ShapeError when shapes or dtypes do not fit, or when the kernel is larger than the padded image.
 
     >>> import numpy as np
@@ -74,19 +78,23 @@ def conv2d(
     [[4.0, 6.0, 4.0], [6.0, 9.0, 6.0], [4.0, 6.0, 4.0]]
     """
     xp = xp_of(x, w, b)
-    geometry = _geometry("conv2d", x, w, stride, padding, dilation, groups)
+    geometry = geometry_of("conv2d", x, w, stride, padding, dilation, groups)
     out_channels, group_channels = w.shape[:2]
-    _check_channels("conv2d", x.shape[1], group_channels * groups, out_channels, groups, b, out_channels)
+    check_channels("conv2d", x.shape[1], group_channels * groups, out_channels, groups, b, out_channels)
     size = conv2d_size(x.shape[2:], geometry)
     if min(size) < 1:
         raise ShapeError(
-            f"conv2d: a {_by(geometry.kernel)} kernel (dilation {_by(geometry.dilation)}) does not fit an image of "
-            f"{_by(x.shape[2:])} with padding {_by(geometry.padding)}: the output would be {_by(size)}; "
+            f"conv2d: a {by(geometry.kernel)} kernel (dilation {by(geometry.dilation)}) does not fit an image of "
+            f"{by(x.shape[2:])} with padding {by(geometry.padding)}: the output would be {by(size)}; "
             "enlarge the image or the padding"
         )
     y = xp.empty((x.shape[0], out_channels, *size), x.dtype)
-    _correlate(xp, x, _by_group(w, groups), b, geometry, y, rectify=rectify)
-    return y, ConvCache(x, w, b is not None, geometry, size)
+    how = choose(algorithm, x.shape[0], x.shape[1], out_channels, size, geometry, x.dtype)
+    if how == "winograd":
+        winograd.correlate(x, w, b, geometry.padding, y, rectify)
+    else:
+        _correlate(xp, x, _by_group(w, groups), b, geometry, y, rectify=rectify)
+    return y, ConvCache(x, w, b is not None, geometry, size, how)
 
 
 def conv2d_backward(
@@ -97,15 +105,21 @@ def conv2d_backward(
     dx is dy scattered through the weights, dw the correlation of x with dy, db the sum of dy. A gradient that `needs`
     does not ask for is None, and so is db when there was no bias.
     """
-    x, w, has_bias, geometry, size = cache
+    x, w, has_bias, geometry, size, how = cache
     xp = xp_of(dy, x, w)
     check_gradient("conv2d_backward", dy, (x.shape[0], w.shape[0], *size), x.dtype)
     dx = dw = db = None
     if needs[0]:
         dx = xp.empty(x.shape, x.dtype)
-        _scatter(xp, dy, w, None, geometry, dx)
+        if how == "winograd":
+            winograd.correlate_adjoint(dy, w, geometry.padding, dx)
+        else:
+            _scatter(xp, dy, w, None, geometry, dx)
     if needs[1]:
-        dw = _correlate_weight(xp, x, dy, geometry).reshape(w.shape)
+        if how == "winograd":
+            dw = winograd.correlate_weight(x, dy, geometry.padding)
+        else:
+            dw = _correlate_weight(xp, x, dy, geometry).reshape(w.shape)
     if needs[2] and has_bias:
         db = _sum_channels(xp, dy)
     return dx, dw, db
@@ -129,10 +143,10 @@ def conv_transpose2d(
     Raises ShapeError when shapes or dtypes do not fit, or when nothing would be left of the output.
     """
     xp = xp_of(x, w, b)
-    geometry = _geometry("conv_transpose2d", x, w, stride, padding, 1, groups)
+    geometry = geometry_of("conv_transpose2d", x, w, stride, padding, 1, groups)
     extra = window.pair(output_padding, "conv_transpose2d: output_padding", least=0)
     out_channels = w.shape[1] * groups
-    _check_channels("conv_transpose2d", x.shape[1], w.shape[0], x.shape[1], groups, b, out_channels)
+    check_channels("conv_transpose2d", x.shape[1], w.shape[0], x.shape[1], groups, b, out_channels)
     size = conv_transpose2d_size(x.shape[2:], geometry, extra)
     y = xp.empty((x.shape[0], out_channels, *size), x.dtype)
     _scatter(xp, x, w, b, geometry, y)
@@ -146,7 +160,7 @@ def conv_transpose2d_backward(
 
     Forward and backward have changed places: dx is the plain convolution of dy with the same weights.
     """
-    x, w, has_bias, geometry, size = cache
+    x, w, has_bias, geometry, size, _ = cache
     xp = xp_of(dy, x, w)
     check_gradient("conv_transpose2d_backward", dy, (x.shape[0], w.shape[1] * geometry.groups, *size), x.dtype)
     dx = dw = db = None
@@ -158,45 +172,6 @@ def conv_transpose2d_backward(
     if needs[2] and has_bias:
         db = _sum_channels(xp, dy)
     return dx, dw, db
-
-
-def conv_geometry(
-    op: str, kernel_size: IntOrPair, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair, groups: int
-) -> Geometry:
-    """The checked window of a convolution; raises ShapeError for what is no positive integer or pair of them."""
-    if not isinstance(groups, int) or groups < 1:
-        raise ShapeError(f"{op}: groups must be a positive integer, got {groups!r}")
-    return Geometry(
-        window.pair(kernel_size, f"{op}: kernel_size"),
-        window.pair(stride, f"{op}: stride"),
-        window.pair(padding, f"{op}: padding", least=0),
-        window.pair(dilation, f"{op}: dilation"),
-        groups,
-    )
-
-
-def conv2d_size(size: tuple[int, ...], geometry: Geometry) -> Pair:
-    """Output (height, width) of a convolution over an image of `size`."""
-    kernel, stride, padding, dilation, _ = geometry
-    height, width = map(window.conv_size, size, kernel, stride, padding, dilation)
-    return height, width
-
-
-def conv_transpose2d_size(size: tuple[int, ...], geometry: Geometry, output_padding: Pair = (0, 0)) -> Pair:
-    """Output (height, width) of a transposed convolution; raises ShapeError if that is below 1x1 or ill-defined."""
-    kernel, stride, padding, _, _ = geometry
-    if any(e >= s for e, s in zip(output_padding, stride, strict=True)):
-        raise ShapeError(
-            f"conv_transpose2d: output_padding {_by(output_padding)} must be smaller than stride {_by(stride)}: "
-            "it tells apart the sizes that a convolution of this stride maps to one"
-        )
-    height, width = map(window.conv_transpose_size, size, kernel, stride, padding, output_padding)
-    if min(height, width) < 1:
-        raise ShapeError(
-            f"conv_transpose2d: padding {_by(padding)} cuts away everything of an image of {_by(size)}: "
-            f"the output would be {height}x{width}"
-        )
-    return height, width
 
 
 # --- the three pieces -------------------------------------------------------------------------------------------------
@@ -374,33 +349,3 @@ def _sum_channels(xp: Namespace, dy: Array) -> Array:
     for image in dy:
         totals += image.reshape(image.shape[0], -1).sum(axis=1)
     return totals
-
-
-# --- what the user gets wrong -----------------------------------------------------------------------------------------
-
-
-def _geometry(
-    op: str, x: Array, w: Array, stride: IntOrPair, padding: IntOrPair, dilation: IntOrPair, groups: int
-) -> Geometry:
-    if x.ndim != 4 or w.ndim != 4:
-        raise ShapeError(
-            f"{op}: expected x of (N, C, H, W) and w of four axes, got {tuple(x.shape)} and {tuple(w.shape)}"
-        )
-    if x.dtype != w.dtype or x.dtype.kind != "f":
-        raise ShapeError(f"{op}: x and w must share one floating dtype, got {x.dtype} and {w.dtype}; use .astype(...)")
-    return conv_geometry(op, tuple(w.shape[2:]), stride, padding, dilation, groups)
-
-
-def _check_channels(
-    op: str, channels: int, expected: int, divided: int, groups: int, b: Array | None, outputs: int
-) -> None:
-    if channels != expected:
-        raise ShapeError(f"{op}: the weight is for {expected} input channels (groups={groups}), x has {channels}")
-    if channels % groups or divided % groups:
-        raise ShapeError(f"{op}: groups={groups} must divide {channels} input and {outputs} output channels")
-    if b is not None and tuple(b.shape) != (outputs,):
-        raise ShapeError(f"{op}: expected a bias of ({outputs},), got {tuple(b.shape)}")
-
-
-def _by(size: tuple[int, ...]) -> str:
-    return "x".join(map(str, size))

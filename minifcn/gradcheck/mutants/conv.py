@@ -7,7 +7,8 @@ from collections.abc import Callable
 from minifcn import ops
 from minifcn.backend import Array, xp_of
 from minifcn.gradcheck.mutants.mutant import Mutant, of
-from minifcn.ops.conv import ConvCache, conv_transpose2d_size
+from minifcn.ops.conv import ConvCache
+from minifcn.ops.geometry import conv_transpose2d_size
 from minifcn.window import taps
 
 Gradients = tuple[Array | None, ...]
