@@ -135,6 +135,11 @@ def col2im(cols: Array, x: Array, stride: Pair, padding: Pair, dilation: Pair, r
             x[:, :, v.into, h.into] += cols[:, i, j, :, v.out, h.out]
 
 
+def band_bytes(xp: Namespace) -> int:
+    """How many bytes of columns to build at a time."""
+    return CPU_BAND_BYTES if xp.__name__ == "numpy" else GPU_BAND_BYTES
+
+
 class Band(NamedTuple):
     """A part of a batch's output: some rows of one image, or all rows of a few."""
 
@@ -151,7 +156,7 @@ def bands(
     are of equal size and, on the CPU, even in number, so that no core waits for another's last one.
     """
     on_cpu = xp.__name__ == "numpy"
-    budget = max(CPU_BAND_BYTES, least_columns * bytes_per_column) if on_cpu else GPU_BAND_BYTES
+    budget = max(band_bytes(xp), least_columns * bytes_per_column) if on_cpu else band_bytes(xp)
     image_bytes = rows * width * bytes_per_column
     count = -(-images * image_bytes // budget)
     if on_cpu and images * image_bytes > _WORTH_CUTTING:

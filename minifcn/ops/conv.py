@@ -19,7 +19,7 @@ columns of some output rows in a small buffer, multiplies, and forgets them; the
 
 from __future__ import annotations
 
-from math import gcd
+from math import gcd, prod
 from typing import NamedTuple
 
 from minifcn import parallel, window
@@ -224,19 +224,26 @@ def _scatter(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geome
     reached by input row m - a // s through every tap a whose remainder a % s is `phase`. So each of the s*s phases is
     an ordinary stride-1 correlation of x with its own few taps, and their outputs interleave. At stride 1 there is
     one phase: the correlation with the rotated kernel.
+
+    Where the kernel is large beside x (fc6), most of what a gather sees is padding: see `_stamp`.
     """
+    if geometry.groups == 1 and 4 * x.shape[2] * x.shape[3] * prod(geometry.stride) <= 3 * y.shape[2] * y.shape[3]:
+        return _stamp(xp, x, w, b, geometry, y)
     rows, columns = map(_phases, geometry.kernel, geometry.stride, geometry.dilation)
     sy, sx = geometry.stride
     groups = geometry.groups
     in_channels, group_outputs = w.shape[0] // groups, w.shape[1]
 
     # The taps sorted by phase: (groups, O/groups, sy, sx, C/groups, qy, qx), rotated because u looks back at m - q.
-    sorted_w = xp.zeros((groups, group_outputs, sy, sx, in_channels, rows.taps, columns.taps), w.dtype)
     by_group = w.reshape(groups, in_channels, group_outputs, *geometry.kernel).swapaxes(1, 2)  # (g, o, c, kh, kw)
-    for py, i, qy in rows.members:
-        for px, j, qx in columns.members:
-            sorted_w[:, :, py, px, :, qy, qx] = by_group[..., i, j]
-    sorted_w = sorted_w.reshape(groups, group_outputs * sy * sx, -1)
+    if geometry.kernel == geometry.stride == (1, 1):
+        sorted_w = by_group[..., 0, 0]  # one tap needs no sorting, nor a copy
+    else:
+        sorted_w = xp.zeros((groups, group_outputs, sy, sx, in_channels, rows.taps, columns.taps), w.dtype)
+        for py, i, qy in rows.members:
+            for px, j, qx in columns.members:
+                sorted_w[:, :, py, px, :, qy, qx] = by_group[..., i, j]
+        sorted_w = sorted_w.reshape(groups, group_outputs * sy * sx, -1)
 
     # y is cut out of a grid of whole phases: rows s*first ... of the uncropped output.
     (top, left), (height, width) = geometry.padding, y.shape[2:]
@@ -255,6 +262,27 @@ def _scatter(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geome
     if grid is not y:
         above, before = top - sy * first[0], left - sx * first[1]
         y[...] = grid[:, :, above : above + height, before : before + width]
+
+
+def _stamp(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geometry, y: Array) -> None:
+    """`_scatter` as it is told, for one group: all stamps as columns, then col2im. Blocks of channels are independent.
+
+    The product has one column for each pixel of x; that of a gather has one for each pixel of y.
+    """
+    matrix = w.reshape(w.shape[0], -1)  # (C, O * kh * kw)
+    taps, positions = prod(geometry.kernel), x.shape[2] * x.shape[3]
+    _, stride, padding, dilation, _ = geometry
+
+    def work(block: slice) -> None:
+        weights = matrix[:, block.start * taps : block.stop * taps].T
+        shape = (block.stop - block.start, *geometry.kernel, 1, *x.shape[2:])
+        cols = parallel.workspace(xp, "columns", (len(weights), positions), x.dtype)
+        y[:, block] = 0 if b is None else b[block, None, None]
+        for n in range(x.shape[0]):
+            xp.matmul(weights, x[n].reshape(-1, positions), out=cols)
+            window.col2im(cols.reshape(shape), y[n, block, None], stride, padding, dilation, slice(0, x.shape[2]))
+
+    parallel.run(xp, work, parallel.split(w.shape[1], taps * positions * x.dtype.itemsize, window.band_bytes(xp) // 4))
 
 
 def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) -> Array:
@@ -331,6 +359,9 @@ def _phases(kernel: int, stride: int, dilation: int) -> _Phases:
 def _columns(xp: Namespace, x: Array, geometry: Geometry, band: window.Band, out_width: int) -> Array:
     """The im2col columns of a band, a matrix for each group: (groups, C/groups * kh * kw, n * R * out_width)."""
     kernel, stride, padding, dilation, groups = geometry
+    if kernel == stride == (1, 1) and padding == (0, 0) and band.images.stop - band.images.start == 1:
+        rows = x[band.images.start, :, band.rows]  # (C, R, W): the columns of a 1x1 kernel are the picture, uncopied
+        return rows.reshape(groups, rows.shape[0] // groups, -1)
     images = x[band.images].swapaxes(0, 1)  # (C, n, H, W)
     shape = (len(images), *kernel, images.shape[1], band.rows.stop - band.rows.start, out_width)
     out = parallel.workspace(xp, "columns", shape, x.dtype)

@@ -11,6 +11,7 @@ from minifcn import ops, window
 from minifcn.backend import to_numpy
 from minifcn.gradcheck import cases
 from minifcn.layers import Add
+from minifcn.ops import conv
 from minifcn.ops.conv import ConvCache
 
 
@@ -261,3 +262,22 @@ def test_a_rectified_convolution_is_relu_of_it(case, rng, xp):
     plain, _ = case.function(xp)(*arrays)
     rectified, _ = ops.conv2d(*arrays, **case.options, rectify=True)
     np.testing.assert_array_equal(to_numpy(rectified), np.maximum(to_numpy(plain), 0))
+
+
+@pytest.mark.parametrize(
+    "options", [{"stride": 1}, {"stride": 2}, {"stride": 1, "padding": 1}, {"dilation": 2}], ids=str
+)
+def test_stamping_agrees_with_gathering(options, rng, monkeypatch):
+    """Two ways to the input gradient: which one is taken follows from how large the kernel is beside the picture."""
+    x, w = rng.normal(size=(2, 5, 9, 8)), rng.normal(size=(4, 5, 4, 3))
+    y, cache = ops.conv2d(x, w, **options)
+    dy = rng.normal(size=y.shape)
+    taken = []
+    stamp = conv._stamp
+    monkeypatch.setattr(conv, "_stamp", lambda *args: taken.append(1) or stamp(*args))
+    dx, _, _ = ops.conv2d_backward(dy, cache)
+    assert taken
+    monkeypatch.setattr(conv, "prod", lambda values: 10**9)  # never
+    gathered, _, _ = ops.conv2d_backward(dy, cache)
+    assert len(taken) == 1
+    np.testing.assert_allclose(dx, gathered, rtol=0, atol=1e-12)
