@@ -264,9 +264,7 @@ def test_a_rectified_convolution_is_relu_of_it(case, rng, xp):
     np.testing.assert_array_equal(to_numpy(rectified), np.maximum(to_numpy(plain), 0))
 
 
-@pytest.mark.parametrize(
-    "options", [{"stride": 1}, {"stride": 2}, {"stride": 1, "padding": 1}, {"dilation": 2}], ids=str
-)
+@pytest.mark.parametrize("options", [{"stride": 1}, {"stride": 2}, {"dilation": 2}], ids=str)
 def test_stamping_agrees_with_gathering(options, rng, monkeypatch):
     """Two ways to the input gradient: which one is taken follows from how large the kernel is beside the picture."""
     x, w = rng.normal(size=(2, 5, 9, 8)), rng.normal(size=(4, 5, 4, 3))
