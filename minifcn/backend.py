@@ -123,7 +123,9 @@ def memory(xp: Namespace = np) -> dict[str, int]:
         return {"used": pool.used_bytes(), "peak": pool.total_bytes(), "available": free + pool.free_bytes()}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak *= 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes
-    return {"used": _proc("/proc/self/status", "VmRSS", peak), "peak": peak, "available": available_memory()}
+    used = _proc("/proc/self/status", "VmRSS", peak)
+    # ru_maxrss remembers what the process was before it became Python, such as a large one that forked.
+    return {"used": used, "peak": _proc("/proc/self/status", "VmHWM", peak), "available": available_memory()}
 
 
 def available_memory() -> int:

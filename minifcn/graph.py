@@ -13,7 +13,7 @@ import numpy as np
 from minifcn import coords
 from minifcn.coords import Coords
 from minifcn.errors import MinifcnError, ShapeError
-from minifcn.layers import Add, Concat, Crop, Input, Layer, Param, Shape
+from minifcn.layers import Add, Concat, Conv2d, Crop, Input, Layer, Param, ReLU, Shape
 from minifcn.plan import Plan, PlanRow, make_plan
 
 
@@ -138,6 +138,30 @@ class Graph:
             rows.append(PlanRow.of(node.name, node.layer, [self.nodes[k].name for k in node.inputs], shape, cost))
         return make_plan(rows, [node.inputs for node in self.nodes], self._outputs())
 
+    def taken_along(self, kept: Collection[str] = ()) -> set[int]:
+        """The convolutions that can do the work of the ReLU after them: no other layer reads their output.
+
+        Not those whose output is `kept`, by name; nor layers of a class that computes something of its own.
+        """
+        found = set()
+        for k, readers in enumerate(self._readers()):
+            node = self.nodes[k]
+            if len(readers) != 1 or node.name in kept:
+                continue
+            after = self.nodes[readers[0]].layer
+            if type(node.layer).forward is Conv2d.forward and type(after).forward is ReLU.forward:
+                found.add(k)
+        return found
+
+    def packing(self) -> set[int]:
+        """The ReLUs whose output no later layer keeps for its backward pass: they keep a bit an element instead."""
+        readers = self._readers()
+        return {
+            k
+            for k, node in enumerate(self.nodes)
+            if isinstance(node.layer, ReLU) and not any("inputs" in self.nodes[r].layer.retains for r in readers[k])
+        }
+
     def generators(self) -> list[np.random.Generator]:
         """The distinct random generators that the layers draw from (dropout's), in order."""
         found: list[np.random.Generator] = []
@@ -154,9 +178,16 @@ class Graph:
             raise MinifcnError(f"the net has no layer {name!r}; it has {', '.join(self._index)}")
         return self._index[name]
 
+    def _readers(self) -> list[list[int]]:
+        """For each layer those that read its output, in order; twice, if one reads it twice."""
+        readers: list[list[int]] = [[] for _ in self.nodes]
+        for k, node in enumerate(self.nodes):
+            for i in node.inputs:
+                readers[i].append(k)
+        return readers
+
     def _outputs(self) -> list[int]:
-        read = {i for node in self.nodes for i in node.inputs}
-        return [k for k in range(len(self.nodes)) if k not in read]
+        return [k for k, readers in enumerate(self._readers()) if not readers]
 
     def _shapes(self, inputs: Collection[Shape]) -> list[Shape]:
         entrances = [node.name for node in self.nodes if not node.inputs]

@@ -18,7 +18,7 @@ from minifcn import strict
 from minifcn.backend import Array, Namespace, to, to_numpy, xp_of
 from minifcn.errors import MinifcnError, ShapeError, WeightsError
 from minifcn.graph import Graph, Handle, Node
-from minifcn.layers import Layer, Shape
+from minifcn.layers import Conv2d, Layer, ReLU, Shape
 from minifcn.ops.pointwise import check_gradient
 
 __all__ = ["Handle", "Net", "Node", "Step"]
@@ -68,7 +68,7 @@ class Net(Graph):
         shape does not fit, naming the layer.
         """
         names, finals = set(self.outputs), []
-        for step in self.steps(*inputs, keep=keep):
+        for step in self._forward_steps(inputs, keep, whole=not self._strict):
             if step.name in names:
                 finals.append(step.output)
             del step  # its arrays must not live on while the next layer runs
@@ -90,6 +90,10 @@ class Net(Graph):
 
         Only a pass that came to the last layer can be followed by `backward`.
         """
+        return self._forward_steps(inputs, keep, whole=False)
+
+    def _forward_steps(self, inputs: tuple[Array, ...], keep: Collection[str], whole: bool) -> Iterator[Step]:
+        """`steps`. With `whole`, nobody looks at the steps' arrays, and convolutions take along the ReLU after them."""
         kept = self._kept(keep)
         _check_inputs(inputs)
         shapes = self._shapes([tuple(x.shape) for x in inputs])
@@ -98,14 +102,17 @@ class Net(Graph):
         self._drop_caches()
         made: dict[str, tuple[Shape, np.dtype]] = {}
         feed = iter(inputs)
-        readers = self._readers()
+        readers = [len(read) for read in self._readers()]
+        along, packing = self.taken_along(kept) if whole else set(), self.packing()
         values: dict[int, Array] = {}
         for k, node in enumerate(self.nodes):
             start = time.perf_counter()
             xs = tuple(values[i] for i in node.inputs) if node.inputs else (next(feed),)
             node.layer.keeps_cache = not self._inference
             node.layer.training = self._training and not self._inference
-            y = values[k] = self._run(node, xs)
+            if isinstance(node.layer, ReLU):
+                node.layer.packs = k in packing
+            y = values[k] = self._run(node, xs, k in along, bool(node.inputs) and node.inputs[0] in along)
             if self._strict:
                 strict.check_forward(node.name, node.layer, xs, y, shapes[k])
             if node.name in kept:
@@ -136,6 +143,7 @@ class Net(Graph):
         self._made = {}
         self.diffs.clear()
         diffs: dict[int, Array] = dict(zip(self._outputs(), dys, strict=True))
+        del dys  # nothing of this frame outlives its use
         for k in reversed(range(len(self.nodes))):
             node, dy = self.nodes[k], diffs.pop(k, None)
             if dy is not None and node.name in kept:
@@ -146,9 +154,7 @@ class Net(Graph):
             start = time.perf_counter()
             node.layer.wants_dx = any(wanted[i] for i in node.inputs)
             dxs = self._run_back(node, dy)
-            for i, dx in zip(node.inputs, dxs, strict=True):
-                if dx is not None and wanted[i]:
-                    diffs[i] = diffs[i] + dx if i in diffs else dx  # a fan-out sums its gradients
+            _hand_on(diffs, [i if wanted[i] else None for i in node.inputs], dxs)
             if self._strict:
                 strict.check_backward(node.name, node.layer, dy, dxs)
             seconds = time.perf_counter() - start
@@ -252,13 +258,6 @@ class Net(Graph):
             self._find(name)
         return set(keep)
 
-    def _readers(self) -> list[int]:
-        readers = [0] * len(self.nodes)
-        for node in self.nodes:
-            for i in node.inputs:
-                readers[i] += 1
-        return readers
-
     def _wanted(self, kept: set[str]) -> list[bool]:
         """For each blob, whether its gradient is needed: something at or below it learns, or it was asked for."""
         wanted: list[bool] = []
@@ -285,17 +284,35 @@ class Net(Graph):
         for dy, (name, (shape, dtype)) in zip(dys, self._made.items(), strict=True):
             check_gradient(f"backward: {name}", dy, shape, dtype)
 
-    def _run(self, node: Node, xs: tuple[Array, ...]) -> Array:
+    def _run(self, node: Node, xs: tuple[Array, ...], rectify: bool, rectified: bool) -> Array:
+        """The layer's output. rectify: a convolution takes its ReLU along; rectified: the ReLU that was taken along."""
+        layer = node.layer
         try:
-            return node.layer.forward(*xs)
+            if isinstance(layer, Conv2d):
+                layer.rectify = rectify
+            elif isinstance(layer, ReLU):
+                layer.rectified = rectified
+            return layer.forward(*xs)
         except MinifcnError as error:
             raise type(error)(f"{node.name}: {error}") from None
+        finally:  # for this pass only: the layer may be used alone afterwards
+            if isinstance(layer, Conv2d):
+                layer.rectify = False
+            elif isinstance(layer, ReLU):
+                layer.rectified = False
 
     def _run_back(self, node: Node, dy: Array) -> tuple[Array | None, ...]:
         try:
             return node.layer.backward(dy)
         except MinifcnError as error:
             raise type(error)(f"{node.name}: {error}") from None
+
+
+def _hand_on(diffs: dict[int, Array], blobs: list[int | None], dxs: tuple[Array | None, ...]) -> None:
+    """Put a layer's gradients with those of the blobs that it read; None: nobody wants that one's."""
+    for i, dx in zip(blobs, dxs, strict=True):
+        if i is not None and dx is not None:
+            diffs[i] = diffs[i] + dx if i in diffs else dx  # a fan-out sums its gradients
 
 
 def _check_inputs(inputs: tuple[Array, ...]) -> None:

@@ -32,9 +32,9 @@ abs absolute add all allclose any arange argmax argmin argsort array_equal ascon
 bitwise_and bitwise_or broadcast_to ceil clip concatenate copyto cos cumsum divide dot einsum equal exp expand_dims
 flip floor full full_like greater greater_equal isfinite isinf isnan less less_equal linspace log log1p log2
 logical_and logical_not logical_or matmul max maximum mean median meshgrid min minimum moveaxis multiply negative
-nonzero not_equal ones ones_like pad power prod ravel repeat reshape roll rot90 sign sin sort split sqrt square
-squeeze stack std subtract sum swapaxes take take_along_axis tanh tensordot tile transpose true_divide unique var
-vstack where zeros zeros_like
+nonzero not_equal ones ones_like packbits pad power prod ravel repeat reshape roll rot90 sign sin sort split sqrt
+square squeeze stack std subtract sum swapaxes take take_along_axis tanh tensordot tile transpose true_divide unique
+unpackbits var vstack where zeros zeros_like
 """
 #: The functions that may be called: all of them in CuPy's reference, with NumPy's meaning.
 FUNCTIONS = frozenset(_NAMES.split())

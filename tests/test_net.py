@@ -8,7 +8,7 @@ import pytest
 from minifcn import ops, parallel
 from minifcn.errors import MinifcnError, ShapeError, WeightsError
 from minifcn.layers import Add, Concat, Conv2d, ConvTranspose2d, Crop, Dropout, Layer, MaxPool2d, ReLU, Scale
-from minifcn.net import Net
+from minifcn.net import Handle, Net
 
 
 def filled(layer: Layer, rng: np.random.Generator) -> Layer:
@@ -404,3 +404,80 @@ def test_what_is_no_batch_no_layer_or_no_name_is_refused(batch):
     for channels in (0, "3"):
         with pytest.raises(ShapeError, match="expected a whole number of channels"):
             net.input("none", channels=channels)
+
+
+# --- what a pass keeps ------------------------------------------------------------------------------------------------
+
+
+class Squares(Conv2d):
+    """A student's layer, that knows nothing of taking a ReLU along."""
+
+    def forward(self, *xs):
+        return super().forward(*xs) ** 2 - 1
+
+
+def two_convolutions(layer: type[Conv2d] = Conv2d) -> Net:
+    """conv1, relu1, conv2, relu2, pool: the first ReLU's output is kept by conv2, the second's by nobody."""
+    rng, net = np.random.default_rng(0), Net()
+    h = net.input("data", channels=2)
+    h = net.add("relu1", ReLU(), net.add("conv1", filled(layer(2, 4, 3), rng), h))
+    h = net.add("relu2", ReLU(), net.add("conv2", filled(Conv2d(4, 4, 3), rng), h))
+    net.add("pool", MaxPool2d(2), h)
+    return net
+
+
+def test_a_convolution_takes_its_relu_along_and_nobody_sees_a_difference(batch):
+    net = two_convolutions()
+    *_, last = net.steps(batch)
+    assert {"conv1", "conv2"} == {net.nodes[k].name for k in net.taken_along()}
+    arrays = []
+    forward = ops.conv2d
+
+    def watched(*args, **kwargs):
+        y, cache = forward(*args, **kwargs)
+        arrays.append((kwargs["rectify"], float(y.min())))
+        return y, cache
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ops, "conv2d", watched)
+        y = net.forward(batch)
+        assert [rectify for rectify, _ in arrays] == [True, True]
+        assert min(least for _, least in arrays) == 0
+        kept = net.forward(batch, keep=["conv2"])
+    assert y.tobytes() == last.output.tobytes() == kept.tobytes()
+    assert net.blobs["conv2"].min() < 0, "what was asked for is the convolution's own output"
+    alone = net.layers["conv1"].forward(batch)
+    assert alone.min() < 0, "a layer used alone after the pass is a plain convolution"
+    assert (net.layers["relu1"].forward(alone) == np.maximum(alone, 0)).all()
+
+
+def test_a_layer_that_computes_something_of_its_own_takes_nothing_along(batch):
+    net = two_convolutions(Squares)
+    assert {"conv2"} == {net.nodes[k].name for k in net.taken_along()}
+    *_, last = net.steps(batch)
+    assert net.forward(batch).tobytes() == last.output.tobytes()
+
+
+def test_a_fork_before_the_relu_is_left_alone(batch):
+    net = two_convolutions()
+    net.add("beside", Scale(1.0), Handle(net, 1, "conv1"))
+    assert {"conv2"} == {net.nodes[k].name for k in net.taken_along()}
+    _, beside = net.forward(batch)
+    assert beside.min() < 0
+
+
+def test_a_relu_whose_output_nobody_keeps_keeps_bits(batch):
+    net, other = two_convolutions(), two_convolutions()
+    assert {"relu2"} == {net.nodes[k].name for k in net.packing()}
+    other.packing = lambda: set()
+    outputs: dict[str, weakref.ref] = {}
+    for step in net.steps(batch):
+        outputs[step.name] = weakref.ref(step.output)
+    dy = np.random.default_rng(5).standard_normal(step.output.shape, dtype=np.float32)
+    del step
+    assert [name for name, ref in outputs.items() if ref() is not None] == ["data", "relu1"]
+    net.backward(dy)
+    other.forward(batch)
+    other.backward(dy)
+    for key, param in net.params.items():
+        assert param.grad.tobytes() == other.params[key].grad.tobytes()

@@ -65,7 +65,10 @@ class _Convolution(Layer):
 
 
 class Conv2d(_Convolution):
-    """2-D convolution: see `ops.conv2d`. weight: (out_channels, in_channels/groups, kh, kw); bias: (out_channels,)."""
+    """2-D convolution: see `ops.conv2d`. weight: (out_channels, in_channels/groups, kh, kw); bias: (out_channels,).
+
+    rectify: whether it takes along the ReLU that follows; a net sets it for one pass, and tells that ReLU.
+    """
 
     def __init__(
         self,
@@ -81,11 +84,12 @@ class Conv2d(_Convolution):
         geometry = conv_geometry(self.kind, kernel_size, stride, padding, dilation, groups)
         weight = (out_channels, in_channels // groups, *geometry.kernel)
         super().__init__(in_channels, out_channels, geometry, weight, bias)
+        self.rectify = False
 
     def forward(self, *xs: Array) -> Array:
         (x,) = xs
         _, stride, padding, dilation, groups = self.geometry
-        y, cache = ops.conv2d(x, *self._weight_and_bias(), stride, padding, dilation, groups)
+        y, cache = ops.conv2d(x, *self._weight_and_bias(), stride, padding, dilation, groups, rectify=self.rectify)
         self._keep(cache)
         return y
 

@@ -11,6 +11,7 @@ from minifcn import coords, ops, window
 from minifcn.backend import Array
 from minifcn.errors import ShapeError
 from minifcn.layers.base import Cost, Layer, Shape, one_image_batch
+from minifcn.ops.bits import PositiveBits, positive_bits, relu_backward_of_bits
 from minifcn.ops.pointwise import check_crop, check_same_shape
 
 
@@ -35,17 +36,30 @@ class Input(Layer):
 
 
 class ReLU(Layer):
-    """max(x, 0). Its cache is its own output, which the next layer keeps anyway."""
+    """max(x, 0). Its cache is its own output, which the next layer keeps anyway; where none does, a bit an element.
+
+    A net sets, for one pass, `rectified` where the convolution before took the ReLU along (x is the output already),
+    and `packs` where no other layer keeps the output.
+    """
 
     retains = frozenset({"output"})
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.rectified = False
+        self.packs = False
+
     def forward(self, *xs: Array) -> Array:
-        y, cache = ops.relu(xs[0])
-        self._keep(cache)
+        y = xs[0] if self.rectified else ops.relu(xs[0])[0]
+        if self.keeps_cache:
+            self._keep(positive_bits(y) if self.packs else y)
         return y
 
     def backward(self, dy: Array) -> tuple[Array | None, ...]:
-        return ops.relu_backward(dy, self._take())
+        cache = self._take()
+        if isinstance(cache, PositiveBits):
+            return relu_backward_of_bits(dy, cache)
+        return ops.relu_backward(dy, cache)
 
     def out_shape(self, *shapes: Shape) -> Shape:
         return _only(self.kind, shapes)

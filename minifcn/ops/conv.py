@@ -299,12 +299,13 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
     lanes = max(1, min(len(bands), jobs.LANES, jobs.LANE_BYTES // weight_bytes))
     blocks = jobs.channel_blocks(outputs, jobs.DEEP_BLOCKS if lanes == 1 and xp.__name__ == "numpy" else 1)
     by_group = dy.reshape(dy.shape[0], groups, outputs, *dy.shape[2:])
-    sums = xp.empty((lanes, groups, outputs, taps_in), x.dtype)
+    # An array each: the first becomes the gradient, and must not keep the others' memory for as long as that lives.
+    sums = [xp.empty((groups, outputs, taps_in), x.dtype) for _ in range(lanes)]
     flipped = outputs <= 64  # BLAS prefers the long side of a narrow product first: up to twice as fast
 
     def work(task: tuple[int, slice]) -> None:
         lane, block = task
-        total = sums[lane, :, block]
+        total = sums[lane][:, block]
         for k, band in enumerate(bands[lane::lanes]):
             cols = _columns(xp, x, geometry, band, dy.shape[3])
             part = by_group[band.images, :, block, band.rows].transpose(1, 2, 0, 3, 4)  # (groups, o, n, R, OW)
