@@ -6,6 +6,7 @@ Prints JSON: what stood there before the net was built, and the peaks after buil
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -28,8 +29,6 @@ def measured(spec: dict[str, Any], shape: tuple[int, ...], training: bool, passe
 
 
 def _environment() -> dict[str, str]:
-    import os
-
     return {**os.environ, "PYTHONPATH": str(HERE.parents[1])}
 
 
