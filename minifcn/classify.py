@@ -49,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.heatmap:
         _check_free(arguments)
     net, about = open_classifier(arguments.weights, arguments.net, arguments.device, arguments.threads)
+    net.convolve_by(arguments.conv)
     for line in about["told"]:
         print(f"{arguments.weights}: {line}", file=sys.stderr)
     for line in about["assumed"]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from minifcn.errors import ConfigError, MinifcnError, did_you_mean
+from minifcn.ops.algorithm import ALGORITHMS
 
 Main = Callable[[Sequence[str] | None], int]
 
@@ -83,10 +84,22 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_device_flags(parser: argparse.ArgumentParser) -> None:
-    """--device and --threads, for commands that run a net."""
+    """--device, --threads and --conv, for commands that run a net."""
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (default: cpu)")
     parser.add_argument(
         "--threads", type=natural, default=0, metavar="N", help="threads on the CPU; 0: one a core (default: 0)"
+    )
+    add_conv_flag(parser)
+
+
+def add_conv_flag(parser: argparse.ArgumentParser) -> None:
+    """--conv, for commands that run a net or tell of it."""
+    parser.add_argument(
+        "--conv",
+        choices=ALGORITHMS,
+        default="auto",
+        help="3x3 convolutions by im2col, or by winograd wherever it is possible (default: where it is faster; "
+        "`minifcn explain` says where)",
     )
 
 

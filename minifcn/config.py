@@ -20,6 +20,7 @@ from typing import Any, get_type_hints
 from minifcn import models, recipes
 from minifcn.data.preprocess import MEAN_BGR, mean_from
 from minifcn.errors import ConfigError, MinifcnError, did_you_mean
+from minifcn.ops.algorithm import ALGORITHMS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -147,6 +148,10 @@ class TrainConfig:
     seed: int = _setting(1, "of weights, order, augmentation and dropout", group="run", least=0)
     device: str = _setting("cpu", "cpu or gpu", group="run", choices=("cpu", "gpu"))
     threads: int = _setting(0, "threads on the CPU, results are the same; 0: one a core", group="run", least=0)
+    conv: str = _setting(
+        "auto", "3x3 convolutions by im2col, or by winograd where possible; auto: where faster, see `minifcn explain`",
+        group="run", choices=ALGORITHMS,
+    )  # fmt: skip
     strict: bool = _setting(False, "check shapes, dtypes and finiteness of everything: slower", group="run")
     eval_every: int = _setting(0, "steps between evaluations; 0: only at the end", group="run", least=0)
     checkpoint_every: int = _setting(500, "steps between checkpoints; 0: only at the end", group="run", least=0)

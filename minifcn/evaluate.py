@@ -45,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Score the weights on the data set; print, and write if asked to."""
     arguments = _parser().parse_args(argv)
     net, about = open_fcn(arguments.weights, net_given(arguments), arguments.device, arguments.threads)
+    net.convolve_by(arguments.conv)
     dataset = open_dataset(arguments.data, arguments.split, models.modalities_of(net))
     for line in remarks(arguments.weights, net, about):
         print(line, file=sys.stderr)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from minifcn import models
-from minifcn.command import CLASSES, Parser, classes, padding, reports_errors
+from minifcn.command import CLASSES, Parser, add_conv_flag, classes, padding, reports_errors
 from minifcn.errors import ConfigError
 from minifcn.files import atomic_path
 from minifcn.inspection.answers import answers
@@ -20,6 +20,7 @@ or 31? why pad by 100? does it fit my memory? is the upsampling learned? what ar
 
 Columns
   window      kernel, stride s, padding p, dilation d, groups g; of a crop its derived offset
+  by          how a convolution is computed: im2col, or winograd with fewer products (--conv)
   output      channels x height x width
   stride      how many pixels of the picture lie between what two neighbours look at
   offset      where in the picture the first output looks (centre of its window; negative: in the padding)
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         upsampling=arguments.upsampling,
         output_stride=arguments.output_stride,
     )
+    net.convolve_by(arguments.conv)
     shape = (1, 3, height, width)
     at = f", input padding {net.spec['input_padding']}" if "input_padding" in net.spec else ""
     at += f", {net.spec['upsampling']} upsampling" if "upsampling" in net.spec else ""
@@ -105,6 +107,7 @@ def _parser() -> Parser:
         choices=models.OUTPUT_STRIDES,
         help="16 or 8: the last pools of an FCN do not subsample",
     )
+    add_conv_flag(parser)
     parser.add_argument("--classes", type=classes, default=21, metavar="N", help=CLASSES + " (default: 21)")
     parser.add_argument("--svg", metavar="FILE", help="also draw the net's graph as an SVG picture")
     return parser

@@ -14,6 +14,7 @@ from minifcn import coords
 from minifcn.coords import Coords
 from minifcn.errors import MinifcnError, ShapeError
 from minifcn.layers import Add, Concat, Conv2d, Crop, Input, Layer, Param, ReLU, Shape
+from minifcn.ops.algorithm import ALGORITHMS
 from minifcn.plan import Plan, PlanRow, make_plan
 
 
@@ -94,6 +95,17 @@ class Graph:
         self._index[node.name] = len(self.nodes)
         self.nodes.append(node)
         return Handle(self, len(self.nodes) - 1, node.name)
+
+    def convolve_by(self, algorithm: str) -> None:
+        """Compute all convolutions by "im2col", or by "winograd" where that is possible; "auto", the rule, at first.
+
+        Raises ShapeError for another name.
+        """
+        if algorithm not in ALGORITHMS:
+            raise ShapeError(f"convolve_by: expected one of {', '.join(ALGORITHMS)}, got {algorithm!r}")
+        for node in self.nodes:
+            if isinstance(node.layer, Conv2d):
+                node.layer.algorithm = algorithm
 
     # --- looking ------------------------------------------------------------------------------------------------------
 

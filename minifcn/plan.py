@@ -11,7 +11,10 @@ _ITEM = 4  # bytes of a float32
 
 
 class PlanRow(NamedTuple):
-    """One layer. `parameters` learn, `fixed` do not (bilinear upsampling); sizes are bytes of float32."""
+    """One layer. `parameters` learn, `fixed` do not (bilinear upsampling); sizes are bytes of float32.
+
+    algorithm: how a convolution is computed, "" for other layers.
+    """
 
     name: str
     kind: str
@@ -25,6 +28,7 @@ class PlanRow(NamedTuple):
     cache_bytes: int
     workspace_bytes: int
     retains: frozenset[str]
+    algorithm: str
 
     @classmethod
     def of(cls, name: str, layer: Layer, inputs: list[str], shape: Shape, cost: Cost | None) -> PlanRow:
@@ -44,6 +48,7 @@ class PlanRow(NamedTuple):
             cost.cache_bytes,
             cost.workspace_bytes,
             layer.retains,
+            cost.algorithm,
         )
 
 

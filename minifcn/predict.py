@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     pictures = named(collect(arguments.pictures))
     net, about = open_fcn(arguments.weights, net_given(arguments), arguments.device, arguments.threads)
+    net.convolve_by(arguments.conv)
     tasks = tasks_of(about)
     _check_free(Path(arguments.out), pictures.values(), tasks, arguments.overwrite)
     folders = folders_of(net, {"depth": arguments.depth, "hha": arguments.hha})

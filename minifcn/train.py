@@ -227,6 +227,7 @@ def design(
         stage.net, num_classes, config.preset, padding, rng, config.upsampling, config.output_stride or None
     )
     rates.set_rates(net, config.trunk_lr, config.freeze)
+    net.convolve_by(config.conv)
     return net
 
 

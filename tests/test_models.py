@@ -275,3 +275,19 @@ def test_full_width_fcn8s_agrees_with_pytorch():
         theirs = torch_fcn8s(torch, net.state_dict(), x)
     assert ours.shape == (1, 21, 375, 500)
     assert np.abs(ours - theirs).max() <= 1e-4 * np.abs(theirs).max()
+
+
+def test_all_convolutions_go_the_way_that_is_asked_for(rng):
+    net = models.build("fcn8s", 3, "tiny", rng=rng)
+    x = rng.standard_normal((1, 3, 40, 40), dtype=np.float32)
+    scores = {}
+    for algorithm in ("im2col", "winograd", "auto"):
+        net.convolve_by(algorithm)
+        scores[algorithm] = net.forward(x, keep=["pool5"]), net.blobs["pool5"]
+        told = {row.algorithm for row in net.plan(x.shape).rows}
+        assert told == {"", "im2col", "winograd"} if algorithm == "winograd" else {"", "im2col"}
+    deep = {key: blob for key, (_, blob) in scores.items()}
+    assert (deep["winograd"] != deep["im2col"]).any() and (deep["auto"] == deep["im2col"]).all()
+    np.testing.assert_allclose(deep["winograd"], deep["im2col"], rtol=0, atol=1e-4 * np.abs(deep["im2col"]).max())
+    with pytest.raises(ShapeError, match="convolve_by: expected one of auto, im2col, winograd, got 'fft'"):
+        net.convolve_by("fft")

@@ -10,8 +10,8 @@ from minifcn.layers import Shape
 from minifcn.net import Net
 from minifcn.plan import Plan
 
-HEADER = ("layer", "kind", "window", "output", "stride", "offset", "field", "parameters", "MACs", "bytes")
-_LEFT = 3  # columns of words; those after them are of numbers
+HEADER = ("layer", "kind", "window", "by", "output", "stride", "offset", "field", "parameters", "MACs", "bytes")
+_LEFT = 4  # columns of words; those after them are of numbers
 
 
 def summarise(net: Net, shape: Shape) -> str:
@@ -23,9 +23,9 @@ def summarise(net: Net, shape: Shape) -> str:
 def layer_lines(net: Net, plan: Plan) -> list[str]:
     """One line a layer, in order.
 
-    window: kernel, stride, padding. output: channels x height x width. stride, offset, field, in pixels of the input:
-    how far apart two neighbours look, where the first of them looks (the centre of its window), and how many pixels it
-    sees. parameters: (fixed) in brackets. bytes: of the output.
+    window: kernel, stride, padding. by: how a convolution is computed. output: channels x height x width. stride,
+    offset, field, in pixels of the input: how far apart two neighbours look, where the first of them looks (the centre
+    of its window), and how many pixels it sees. parameters: (fixed) in brackets. bytes: of the output.
     """
     rows = [HEADER]
     for row in plan.rows:
@@ -35,6 +35,7 @@ def layer_lines(net: Net, plan: Plan) -> list[str]:
                 row.name,
                 row.kind,
                 row.settings,
+                row.algorithm,
                 "x".join(str(n) for n in row.out_shape[1:]),
                 both(place, lambda axis: number(axis.scale)),
                 both(place, lambda axis: number(axis.shift)),

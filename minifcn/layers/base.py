@@ -47,13 +47,15 @@ class Cost(NamedTuple):
     """What one forward pass of a layer costs.
 
     macs: multiply-accumulates. parameters: learnable numbers. cache_bytes: what the cache adds to the inputs and
-    outputs that it retains. workspace_bytes: memory needed while an operation of the layer runs.
+    outputs that it retains. workspace_bytes: memory needed while an operation of the layer runs. algorithm: how a
+    convolution is computed, see `ops.algorithm`; macs are those of its definition, which Winograd's saves on.
     """
 
     macs: int = 0
     parameters: int = 0
     cache_bytes: int = 0
     workspace_bytes: int = 0
+    algorithm: str = ""
 
 
 class Layer(ABC):

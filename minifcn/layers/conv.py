@@ -8,6 +8,7 @@ from minifcn import coords, ops, window
 from minifcn.backend import Array
 from minifcn.errors import ShapeError
 from minifcn.layers.base import Cost, Layer, Param, Shape, one_image_batch
+from minifcn.ops.algorithm import choose
 from minifcn.ops.geometry import (
     Geometry,
     IntOrPair,
@@ -84,12 +85,14 @@ class Conv2d(_Convolution):
         geometry = conv_geometry(self.kind, kernel_size, stride, padding, dilation, groups)
         weight = (out_channels, in_channels // groups, *geometry.kernel)
         super().__init__(in_channels, out_channels, geometry, weight, bias)
+        self.algorithm = "auto"  # or another of ops.algorithm.ALGORITHMS
         self.rectify = False
 
     def forward(self, *xs: Array) -> Array:
         (x,) = xs
         _, stride, padding, dilation, groups = self.geometry
-        y, cache = ops.conv2d(x, *self._weight_and_bias(), stride, padding, dilation, groups, rectify=self.rectify)
+        how = self.algorithm, self.rectify
+        y, cache = ops.conv2d(x, *self._weight_and_bias(), stride, padding, dilation, groups, *how)
         self._keep(cache)
         return y
 
@@ -114,7 +117,10 @@ class Conv2d(_Convolution):
         taps = self.in_channels // self.geometry.groups * self.geometry.kernel[0] * self.geometry.kernel[1]
         macs = n * self.out_channels * height * width * taps
         weight = self.params["weight"].data.size * itemsize
-        return Cost(macs, self._learnable(), 0, workspace_bytes(taps, width, height * n, weight, itemsize))
+        workspace = workspace_bytes(taps, width, height * n, weight, itemsize)
+        dtype = np.dtype(f"f{itemsize}")
+        how = choose(self.algorithm, n, self.in_channels, self.out_channels, (height, width), self.geometry, dtype)
+        return Cost(macs, self._learnable(), 0, workspace, how)
 
     def coords(self) -> coords.Coords:
         kernel, stride, padding, dilation, _ = self.geometry

@@ -30,8 +30,9 @@ def test_totals_are_the_published_ones(fcn8s):
 def test_a_row_says_shape_window_place_and_cost(fcn8s):
     text = summary.summarise(fcn8s, SHAPE)
     # fc6: 16 x 16 positions x 4096 x 512 x 7 x 7 = 26.31 G; 4096 x 16 x 16 x 4 bytes = 4 MiB
-    assert row(text, "fc6") == "fc6 Conv2d 7x7 s1 p0 4096x16x16 32 12.5 404 102,764,544 26.31 G 4.0 MiB"
+    assert row(text, "fc6") == "fc6 Conv2d 7x7 s1 p0 im2col 4096x16x16 32 12.5 404 102,764,544 26.31 G 4.0 MiB"
     assert row(text, "score") == "score Crop offset 31 21x500x500 1 0 491 20.0 MiB"
+    assert row(text, "conv5_3").startswith("conv5_3 Conv2d 3x3 s1 p1 winograd 512x44x44")
     # fixed weights are in brackets: 21 x 16 x 16
     assert "(5,376)" in row(text, "upscore8")
 
