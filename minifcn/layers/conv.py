@@ -91,8 +91,8 @@ class Conv2d(_Convolution):
     def forward(self, *xs: Array) -> Array:
         (x,) = xs
         _, stride, padding, dilation, groups = self.geometry
-        how = self.algorithm, self.rectify
-        y, cache = ops.conv2d(x, *self._weight_and_bias(), stride, padding, dilation, groups, *how)
+        how = {"algorithm": self.algorithm, "rectify": self.rectify}
+        y, cache = ops.conv2d(x, *self._weight_and_bias(), stride, padding, dilation, groups, **how)
         self._keep(cache)
         return y
 
