@@ -90,9 +90,8 @@ class Conv2d(_Convolution):
 
     def forward(self, *xs: Array) -> Array:
         (x,) = xs
-        _, stride, padding, dilation, groups = self.geometry
-        how = {"algorithm": self.algorithm, "rectify": self.rectify}
-        y, cache = ops.conv2d(x, *self._weight_and_bias(), stride, padding, dilation, groups, **how)
+        _, *geometry = self.geometry
+        y, cache = ops.conv2d(x, *self._weight_and_bias(), *geometry, algorithm=self.algorithm, rectify=self.rectify)
         self._keep(cache)
         return y
 
