@@ -90,8 +90,11 @@ class Conv2d(_Convolution):
 
     def forward(self, *xs: Array) -> Array:
         (x,) = xs
-        _, *geometry = self.geometry
-        y, cache = ops.conv2d(x, *self._weight_and_bias(), *geometry, algorithm=self.algorithm, rectify=self.rectify)
+        w, b = self._weight_and_bias()
+        _, stride, padding, dilation, groups = self.geometry
+        y, cache = ops.conv2d(
+            x, w, b, stride, padding, dilation, groups, algorithm=self.algorithm, rectify=self.rectify
+        )
         self._keep(cache)
         return y
 
