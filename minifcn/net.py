@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minifcn import strict
+from minifcn import parallel, strict
 from minifcn.backend import Array, Namespace, to, to_numpy, xp_of
 from minifcn.errors import MinifcnError, ShapeError, WeightsError
 from minifcn.graph import Graph, Handle, Node
@@ -292,7 +292,8 @@ class Net(Graph):
                 layer.rectify = rectify
             elif isinstance(layer, ReLU):
                 layer.rectified = rectified
-            return layer.forward(*xs)
+            with parallel.at_work():
+                return layer.forward(*xs)
         except MinifcnError as error:
             raise type(error)(f"{node.name}: {error}") from None
         finally:  # for this pass only: the layer may be used alone afterwards
@@ -303,7 +304,8 @@ class Net(Graph):
 
     def _run_back(self, node: Node, dy: Array) -> tuple[Array | None, ...]:
         try:
-            return node.layer.backward(dy)
+            with parallel.at_work():
+                return node.layer.backward(dy)
         except MinifcnError as error:
             raise type(error)(f"{node.name}: {error}") from None
 

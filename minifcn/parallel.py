@@ -14,12 +14,12 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from queue import SimpleQueue
 from typing import TypeVar
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import LibController, ThreadpoolController
 
 from minifcn.backend import Array, Namespace
 
@@ -45,33 +45,39 @@ class _Team:
 
     def __init__(self) -> None:
         self.threads = _available_cores()
-        self.pool: ThreadPoolExecutor | None = None
-        self.blas: ThreadpoolController | None = None
+        self.errands: SimpleQueue[_Errand | None] = SimpleQueue()
+        self.workers: list[threading.Thread] = []
+        self.blas: list[LibController] | None = None
         self.holders = 0
         self.lock = threading.RLock()
         self.local = threading.local()
 
     def resize(self, threads: int) -> None:
         with self.lock:
-            if self.pool is not None:
-                self.pool.shutdown()
-            self.pool = None
+            for _ in self.workers:
+                self.errands.put(None)
+            self.errands, self.workers = SimpleQueue(), []
             self.threads = threads
 
-    def workers(self) -> ThreadPoolExecutor:
+    def post(self, errand: _Errand) -> None:
+        """Some worker will come to help, unless the errand is over by then."""
         with self.lock:
-            if self.pool is None:
-                self.pool = ThreadPoolExecutor(max(1, self.threads - 1), thread_name_prefix="minifcn")
-            return self.pool
+            if len(self.workers) < self.threads - 1:
+                worker = threading.Thread(target=_serve, args=(self.errands,), name="minifcn", daemon=True)
+                self.workers.append(worker)
+                worker.start()
+            self.errands.put(errand)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
         """Inside, BLAS has one thread, and a thread that waits for the interpreter's lock gets it soon."""
         with self.lock:
             if self.blas is None:
-                self.blas = ThreadpoolController().select(user_api="blas")
+                self.blas = ThreadpoolController().select(user_api="blas").lib_controllers
             if self.holders == 0:
-                self.limit = self.blas.limit(limits=1)
+                self.found = [library.get_num_threads() for library in self.blas]
+                for library in self.blas:
+                    library.set_num_threads(1)
                 self.interval = sys.getswitchinterval()
                 sys.setswitchinterval(min(self.interval, _SWITCH_SECONDS))
             self.holders += 1
@@ -81,11 +87,54 @@ class _Team:
             with self.lock:
                 self.holders -= 1
                 if self.holders == 0:
-                    self.limit.restore_original_limits()
+                    for library, threads in zip(self.blas, self.found, strict=True):
+                        library.set_num_threads(threads)
                     sys.setswitchinterval(self.interval)
 
 
+class _Errand:
+    """The help of one worker with the tasks of a `run`, whose caller begins without waiting for it.
+
+    Waking a thread takes as long as some tasks: whoever is first, the worker or the caller who is done, takes `turn`.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self.work = work
+        self.turn = threading.Lock()
+        self.error: BaseException | None = None
+
+    def help(self) -> None:
+        """In the worker."""
+        if self.turn.acquire(blocking=False):
+            try:
+                self.work()
+            except BaseException as error:
+                self.error = error
+            finally:
+                self.turn.release()
+
+    def end(self) -> None:
+        """In the caller: the worker has helped, or will not begin any more."""
+        self.turn.acquire()
+
+
+def _serve(errands: SimpleQueue[_Errand | None]) -> None:
+    """What a worker does all its life."""
+    while (errand := errands.get()) is not None:
+        errand.help()
+        del errand  # the arrays of its tasks must not live on while the worker waits for the next
+
+
 _team = _Team()
+
+
+def at_work() -> AbstractContextManager[None]:
+    """Inside, BLAS has one thread: for products that are not in a `run`.
+
+    With more, a product's bits depend on their number; and BLAS's threads, when they have done their share, stay on
+    their cores for a while and wait for the next one, busily (OpenBLAS: some 50 ms), where our own threads should be.
+    """
+    return _team.at_work()
 
 
 def get_threads() -> int:
@@ -129,15 +178,18 @@ def run(xp: Namespace, function: Callable[[T], R], tasks: Sequence[T]) -> list[R
         finally:
             _team.local.inside = False
 
+    errands = [_Errand(work) for _ in range(threads - 1)]
     with _team.at_work():
-        helpers = [_team.workers().submit(work) for _ in range(threads - 1)]
         try:
+            for errand in errands:
+                _team.post(errand)
             work()
         finally:
-            errors = [helper.exception() for helper in helpers]  # waits: no task outlives the call
-    for error in errors:
-        if error is not None:
-            raise error
+            for errand in errands:
+                errand.end()  # no task outlives the call
+    for errand in errands:
+        if errand.error is not None:
+            raise errand.error
     return results
 
 

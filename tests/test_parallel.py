@@ -2,6 +2,7 @@
 
 import threading
 import time
+import weakref
 
 import fakegpu
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from minifcn import parallel
+from minifcn.layers import Conv2d, Layer
+from minifcn.net import Net
 
 pytestmark = pytest.mark.usefixtures("restore_threads")
 
@@ -164,3 +167,55 @@ def test_a_workspace_grows():
     large = parallel.workspace(np, "growing", (200, 200), np.dtype(np.float32))
     assert large.shape == (200, 200)
     assert not np.shares_memory(small, large)
+
+
+def test_nobody_waits_for_a_worker_that_has_not_begun():
+    """A worker is woken in some tens of microseconds: small tasks are done by then."""
+    parallel.set_threads(2)
+    assert parallel.run(np, lambda k: k, [0, 1]) == [0, 1]  # the worker is there
+    asleep = threading.Event()
+    parallel._team.post(parallel._Errand(asleep.wait))  # and busy
+    caller = threading.get_ident()
+    assert parallel.run(np, lambda _: threading.get_ident(), range(3)) == [caller] * 3
+    asleep.set()
+
+
+def test_nothing_of_a_run_stays_alive_in_its_workers():
+    class Task:
+        def __call__(self, k):
+            time.sleep(0.001)
+            return k
+
+    parallel.set_threads(2)
+    task = Task()
+    gone = weakref.ref(task)
+    parallel.run(np, task, range(6))
+    del task
+    for _ in range(1000):  # the worker may still be on its way back
+        if gone() is None:
+            break
+        time.sleep(0.001)
+    assert gone() is None
+
+
+def test_a_net_multiplies_on_one_blas_thread_outside_of_runs_too():
+    class Product(Layer):
+        def forward(self, *xs):
+            seen.append(blas_threads())
+            return xs[0]
+
+        def backward(self, dy):
+            seen.append(blas_threads())
+            return (dy,)
+
+        def out_shape(self, *shapes):
+            return shapes[0]
+
+    seen = []
+    net = Net()
+    net.add("double", Product(), net.add("conv", Conv2d(3, 4, 1), net.input("data", channels=3)))
+    with threadpool_limits(2, user_api="blas"):
+        before = blas_threads()
+        net.backward(net.forward(np.ones((1, 3, 4, 5), np.float32)))
+        assert seen == [[1] * len(before)] * 2
+        assert blas_threads() == before

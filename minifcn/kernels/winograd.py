@@ -82,7 +82,8 @@ def correlate_weight(x: Array, dy: Array, padding: Pair) -> Array:
         sums = _sums_by_lane(xp, x, dy, padding)
     else:
         sums = _sums_by_point(xp, x, dy, padding)
-    dw = xp.asarray(FILTER_2D.T) @ sums.reshape(POINTS, -1)  # (9, O * C)
+    with parallel.at_work():
+        dw = xp.asarray(FILTER_2D.T) @ sums.reshape(POINTS, -1)  # (9, O * C)
     return xp.ascontiguousarray(dw.T).reshape(outputs, channels, 3, 3)
 
 
