@@ -16,6 +16,7 @@ import numpy as np
 from minifcn import parallel
 from minifcn.backend import Array, to, to_numpy, xp_of
 from minifcn.errors import CheckpointError, MinifcnError
+from minifcn.kernels import cuda
 from minifcn.layers import Param
 
 
@@ -69,6 +70,9 @@ class MomentumSGD:
         rate = float(self.lr) * param.lr_mult
         momentum, scale = float(self.momentum), rate / self.iter_size
         decay = rate * float(self.weight_decay) * param.decay_mult
+        if cuda.serves(xp, param.data.dtype):
+            cuda.sgd_update(param.data, param.grad, velocity, momentum, scale, decay)
+            return
 
         def update(w: Array, g: Array, v: Array) -> None:
             term = parallel.workspace(xp, "optim.term", w.shape, w.dtype)

@@ -9,6 +9,8 @@ What passes here keeps the rules that CuPy enforces, and some that it only sugge
 * assigning to repeated indices raises: on a GPU the last write does not win, any may;
 * new arrays that hold nothing yet (`empty`) hold NaN: whoever reads them, notices.
 
+Where there is a g++, `RawModule` compiles CUDA C and runs it on the host: `fakecuda`.
+
 `backend.to(x, fakegpu)` moves an array here, `backend.to_numpy(y)` back.
 """
 
@@ -19,6 +21,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
+import fakecuda
 import numpy as np
 
 __version__ = "0"
@@ -248,6 +251,10 @@ def _as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
 
 #: cupy.lib.stride_tricks
 lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))
+
+
+if fakecuda.COMPILER:
+    RawModule = fakecuda.RawModule
 
 
 def __getattr__(name: str) -> Any:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 from minifcn import parallel, window
 from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
-from minifcn.kernels import winograd
+from minifcn.kernels import cuda, winograd
 from minifcn.ops import jobs
 from minifcn.ops.algorithm import choose
 from minifcn.ops.geometry import (
@@ -192,6 +192,8 @@ def _correlate(
     y: (N, groups * O, OH, OW). With `phases` (sy, sx), w holds sy * sx rows for each output channel, and their results
     interleave in y: (N, groups * O, OH * sy, OW * sx).
     """
+    if cuda.serves(xp, x.dtype):
+        return cuda.correlate(x, w, b, geometry, y, rectify)
     (sy, sx), groups = phases, geometry.groups
     outputs, height, width = w.shape[1] // (sy * sx), y.shape[2] // sy, y.shape[3] // sx
     target = y.reshape(y.shape[0], groups, outputs, height, sy, width, sx)
@@ -227,6 +229,8 @@ def _scatter(xp: Namespace, x: Array, w: Array, b: Array | None, geometry: Geome
 
     Where the kernel is large beside x (fc6), most of what a gather sees is padding: see `_stamp`.
     """
+    if cuda.serves(xp, x.dtype):
+        return cuda.scatter(x, w, b, geometry, y)
     if geometry.groups == 1 and 4 * x.shape[2] * x.shape[3] * prod(geometry.stride) <= 3 * y.shape[2] * y.shape[3]:
         return _stamp(xp, x, w, b, geometry, y)
     rows, columns = map(_phases, geometry.kernel, geometry.stride, geometry.dilation)
@@ -291,6 +295,8 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
     Bands are dealt to a few lanes, each with its own sum, and the lanes are added in order: the bits depend on the
     shapes alone. Where dw is so large that lanes would cost too much memory (fc6), its rows are shared out instead.
     """
+    if cuda.serves(xp, x.dtype):
+        return cuda.correlate_weight(x, dy, geometry)
     groups = geometry.groups
     outputs, taps_in = dy.shape[1] // groups, (x.shape[1] // groups) * geometry.kernel[0] * geometry.kernel[1]
     column_bytes, weight_bytes = (groups * k * x.dtype.itemsize for k in (taps_in, outputs * taps_in))

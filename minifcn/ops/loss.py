@@ -9,6 +9,7 @@ import numpy as np
 from minifcn import parallel
 from minifcn.backend import Array, Namespace, to_numpy, xp_of
 from minifcn.errors import DataError, ShapeError
+from minifcn.kernels import cuda
 
 
 class LossCache(NamedTuple):
@@ -49,6 +50,8 @@ def softmax_cross_entropy(
     if check_labels:
         _check_weights(class_weights)
         _check_labels(labels, counted, classes, ignore_index)
+    if cuda.serves(xp, scores.dtype):
+        return _reduced(reduction, *cuda.softmax_loss(scores, labels, ignore_index, class_weights, mask))
     labels = xp.where(counted, labels, 0).astype(xp.int32)
     weights = counted.astype(scores.dtype)
     if class_weights is not None:
@@ -70,6 +73,14 @@ def softmax_cross_entropy(
         return xp.where(weights[part] > 0, pixel_loss * weights[part], 0.0).sum()
 
     loss = sum(parallel.run(xp, work, parts), xp.zeros((), xp.float64))
+    return _reduced(reduction, xp.asarray(loss), probabilities, labels, weights)
+
+
+def _reduced(
+    reduction: str, loss: Array, probabilities: Array, labels: Array, weights: Array
+) -> tuple[Array, LossCache]:
+    """The loss, a sum so far, and the cache."""
+    xp = xp_of(loss)
     normaliser: Array | float = 1.0
     if reduction == "mean":
         normaliser = weights.sum(dtype=xp.float64)
@@ -82,8 +93,10 @@ def softmax_cross_entropy_backward(dy: Array | float, cache: LossCache) -> tuple
     """Gradient (dscores,) of `softmax_cross_entropy`: (softmax - one hot) * weight / normaliser, times dy, a number."""
     probabilities, labels, weights, normaliser = cache
     xp = xp_of(probabilities)
-    dscores = xp.empty(probabilities.shape, probabilities.dtype)
     factor = xp.asarray(dy / normaliser, dtype=probabilities.dtype)
+    if cuda.serves(xp, probabilities.dtype):
+        return (cuda.softmax_loss_backward(probabilities, labels, weights, factor),)
+    dscores = xp.empty(probabilities.shape, probabilities.dtype)
 
     def work(part: tuple[slice, slice]) -> None:
         target, label = dscores[part[0], :, part[1]], labels[part]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from minifcn import parallel
 from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
+from minifcn.kernels import cuda
 from minifcn.ops.pointwise import check_gradient
 
 
@@ -34,6 +35,9 @@ def local_response_norm(
             f"{tuple(x.shape)} {x.dtype} and {size}"
         )
     xp = xp_of(x)
+    if cuda.serves(xp, x.dtype):
+        y, scale = cuda.local_response_norm(x, size, alpha, beta, k)
+        return y, NormCache(x, scale, size, float(alpha), float(beta))
     y, scale = xp.empty(x.shape, x.dtype), xp.empty(x.shape, x.dtype)
 
     def work(rows: tuple[int, slice]) -> None:
@@ -58,6 +62,8 @@ def local_response_norm_backward(dy: Array, cache: NormCache) -> tuple[Array]:
     x, scale, size, alpha, beta = cache
     xp = xp_of(dy, x)
     check_gradient("local_response_norm_backward", dy, x.shape, x.dtype)
+    if cuda.serves(xp, x.dtype):
+        return (cuda.local_response_norm_backward(dy, x, scale, size, alpha, beta),)
     dx = xp.empty(x.shape, x.dtype)
 
     def work(rows: tuple[int, slice]) -> None:

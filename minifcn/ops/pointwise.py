@@ -10,6 +10,7 @@ import numpy as np
 from minifcn import parallel
 from minifcn.backend import Array, xp_of
 from minifcn.errors import ShapeError
+from minifcn.kernels import cuda
 from minifcn.window import Pair
 
 
@@ -25,6 +26,8 @@ def relu_backward(dy: Array, cache: Array) -> tuple[Array]:
     """Gradient (dx,) of `relu`: dy where the output was positive, 0 elsewhere (and at 0 itself, as Caffe has it)."""
     xp = xp_of(dy, cache)
     check_gradient("relu_backward", dy, cache.shape, cache.dtype)
+    if cuda.serves(xp, dy.dtype):
+        return (cuda.relu_backward(dy, cache),)
     dx = xp.empty(dy.shape, dy.dtype)
     parallel.elementwise(xp, lambda d, y, out: xp.multiply(d, y > 0, out=out), dy, cache, dx)
     return (dx,)

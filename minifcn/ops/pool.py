@@ -9,6 +9,7 @@ import numpy as np
 from minifcn import parallel, window
 from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
+from minifcn.kernels import cuda
 from minifcn.ops.pointwise import check_gradient
 from minifcn.window import Pair
 
@@ -68,6 +69,9 @@ def max_pool2d(
     xp = xp_of(x)
     geometry = pool_geometry("max_pool2d", kernel_size, stride, padding, ceil_mode, dilation, overhang)
     size = _check_size("max_pool2d", x, geometry)
+    if cuda.serves(xp, x.dtype):
+        y, winner = cuda.max_pool(x, geometry, size)
+        return y, MaxPoolCache(x.shape, x.dtype, winner, geometry)
     y = xp.empty((*x.shape[:2], *size), x.dtype)
     taps = geometry.kernel[0] * geometry.kernel[1]
     winner = xp.empty(y.shape, xp.uint8 if taps <= 256 else xp.int32)
@@ -96,6 +100,8 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
     shape, dtype, winner, geometry = cache
     xp = xp_of(dy, winner)
     check_gradient("max_pool2d_backward", dy, winner.shape, dtype)
+    if cuda.serves(xp, dtype):
+        return (cuda.max_pool_backward(dy, winner, shape, geometry),)
     dx = xp.empty(shape, dy.dtype)
     vertical, horizontal = _taps(shape, geometry, dy.shape[2:])
     # No pixel is in two windows.
@@ -132,6 +138,8 @@ def avg_pool2d(
     xp = xp_of(x)
     geometry = pool_geometry("avg_pool2d", kernel_size, stride, padding, ceil_mode, dilation, overhang)
     size = _check_size("avg_pool2d", x, geometry)
+    if cuda.serves(xp, x.dtype):
+        return cuda.avg_pool(x, geometry, size), AvgPoolCache(x.shape, x.dtype, geometry)
     y = xp.empty((*x.shape[:2], *size), x.dtype)
     vertical, horizontal = _taps(x.shape, geometry, size)
     weights = xp.asarray(_one_over_area(x.shape, geometry, size), dtype=x.dtype)
@@ -153,6 +161,8 @@ def avg_pool2d_backward(dy: Array, cache: AvgPoolCache) -> tuple[Array]:
     shape, dtype, geometry = cache
     xp = xp_of(dy)
     check_gradient("avg_pool2d_backward", dy, (*shape[:2], *pool2d_size(shape[2:], geometry)), dtype)
+    if cuda.serves(xp, dtype):
+        return (cuda.avg_pool_backward(dy, shape, geometry),)
     dx = xp.empty(shape, dy.dtype)
     vertical, horizontal = _taps(shape, geometry, dy.shape[2:])
     weights = xp.asarray(_one_over_area(shape, geometry, dy.shape[2:]), dtype=dy.dtype)

@@ -1,0 +1,155 @@
+"""The CUDA kernels agree with the operations that they are twins of: on a GPU, and compiled as C++ on the CPU."""
+
+from __future__ import annotations
+
+import fakecuda
+import fakegpu
+import numpy as np
+import pytest
+
+from minifcn import backend, ops, window
+from minifcn.errors import BackendError
+from minifcn.gradcheck import cases
+from minifcn.kernels import cuda
+from minifcn.kernels.cuda import columns, launch, loss
+from minifcn.layers import Param
+from minifcn.optim import MomentumSGD
+
+#: What a kernel's own order of operations, and a GPU's fused multiply-add, may change, beside the largest value.
+TOLERANCE = {np.float32: 2e-6, np.float64: 1e-13}
+
+
+@pytest.fixture(params=["fakegpu", "cupy"])
+def device(request):
+    """Each library of arrays that has kernels."""
+    if request.param == "fakegpu":
+        if not fakecuda.COMPILER:
+            pytest.skip("no g++ to compile the CUDA sources as C++")
+        return fakegpu
+    try:
+        return backend.namespace("cupy")
+    except BackendError as error:
+        pytest.skip("no GPU:" + str(error).partition(":")[2].partition(";")[0])
+
+
+def results(case, xp, dtype, seed=0):
+    """y, or the loss, and the gradients of a case, on the host."""
+    rng = np.random.default_rng(seed)
+    arrays = [None if a is None else xp.asarray(a.astype(dtype)) for a in case.arrays(rng).values()]
+    y, cache = case.function(xp)(*arrays)
+    dy = xp.asarray(rng.normal(size=y.shape).astype(y.dtype))
+    gradients = getattr(ops, f"{case.op}_backward")(dy, cache)
+    return [backend.to_numpy(a) for a in (y, *gradients) if a is not None]
+
+
+def assert_agree(found, expected, tolerance):
+    assert len(found) == len(expected)
+    for a, b in zip(found, expected, strict=True):
+        assert (a.dtype, a.shape) == (b.dtype, b.shape)
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * np.abs(b).max(initial=0) * max(1, b.size**0.25))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("case", cases.CASES, ids=str)
+def test_every_case_is_as_on_the_cpu(case, dtype, device):
+    assert cuda.serves(device, np.dtype(dtype))
+    assert_agree(results(case, device, dtype), results(case, np, dtype), TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("case", cases.CASES, ids=str)
+def test_counting_in_64_bits_changes_nothing(case, device, monkeypatch):
+    narrow = results(case, device, np.float32)
+    monkeypatch.setattr(launch, "WIDE_FROM", 1)
+    for a, b in zip(results(case, device, np.float32), narrow, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("case", cases.CASES, ids=str)
+def test_the_order_of_the_threads_changes_nothing(case, device, monkeypatch):
+    """On a GPU two runs have the same bits; on the CPU even with all threads in reverse."""
+    first = results(case, device, np.float32)
+    monkeypatch.setattr(fakecuda, "backwards", True)
+    for a, b in zip(results(case, device, np.float32), first, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("parts", [3, 40])
+@pytest.mark.parametrize("case", cases.CONV + cases.CONV_TRANSPOSE, ids=str)
+def test_a_convolution_in_many_bands_is_the_same(case, parts, device, monkeypatch):
+    """Of some images, of rows of one image, of blocks of channels; most of them do not divide evenly."""
+    monkeypatch.setattr(window, "GPU_BAND_BYTES", 8 * int(np.prod(case.shapes["x"])) * 9 // parts)
+    assert_agree(results(case, device, np.float64), results(case, np, np.float64), TOLERANCE[np.float64])
+
+
+@pytest.mark.parametrize("case", cases.CONV[:8], ids=str)
+def test_a_relu_taken_along(case, device, rng):
+    arrays = [None if a is None else device.asarray(a) for a in case.arrays(rng).values()]
+    y, _ = ops.conv2d(*arrays, **case.options)
+    rectified, _ = ops.conv2d(*arrays, **case.options, rectify=True)
+    expected = np.maximum(backend.to_numpy(y), 0)
+    assert (expected == 0).any() and (expected > 0).any()
+    np.testing.assert_allclose(backend.to_numpy(rectified), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("decay_mult", "lr_mult"), [(1.0, 1.0), (0.0, 2.0)])
+def test_sgd_is_as_on_the_cpu(decay_mult, lr_mult, device, rng):
+    start, gradients = rng.normal(size=(5, 7)).astype(np.float32), rng.normal(size=(3, 5, 7)).astype(np.float32)
+    found = []
+    for xp in (np, device):
+        w = Param(xp.asarray(start.copy()), lr_mult, decay_mult)
+        sgd = MomentumSGD({"w": w}, lr=0.1, momentum=0.9, weight_decay=0.05, iter_size=2)
+        for gradient in gradients:
+            w.grad = xp.asarray(gradient)
+            sgd.step()
+        found.append([backend.to_numpy(w.data), *sgd.state_dict().values()])
+    assert not np.allclose(found[0][0], start, rtol=0.05)
+    assert_agree(found[1], found[0], TOLERANCE[np.float32])
+
+
+def test_col2im_is_the_adjoint_that_window_has(device, rng):
+    values, stride, padding, dilation = rng.normal(size=(3, 3, 2, 2, 4, 5)), (2, 3), (1, -1), (2, 1)
+    expected = np.zeros((3, 2, 11, 18))
+    window.col2im(values, expected, stride, padding, dilation, slice(0, 4))
+    x = device.asarray(np.full((2, 5, 11, 18), 7.0))
+    columns.col2im(device.asarray(values), x, stride, padding, dilation, device.asarray(np.arange(5.0)), 1)
+    found = backend.to_numpy(x)
+    assert (found[:, [0, 4]] == 7).all()
+    bias = np.arange(1.0, 4.0)[:, None, None, None]
+    np.testing.assert_allclose(found[:, 1:4].swapaxes(0, 1), expected + bias, rtol=1e-13)
+
+
+def test_a_window_of_nothing_but_nan_or_infinity(device):
+    """As in `max_pool2d`: NaN stays, and the gradient goes to the first pixel, or to what came before a NaN."""
+    x = np.full((1, 1, 4, 6), -np.inf)
+    x[0, 0, :2, 2:4] = [[1, np.nan], [5, 2]]
+    x[0, 0, :2, 4:] = np.nan
+    expected, expected_cache = ops.max_pool2d(x, 2)
+    y, cache = ops.max_pool2d(device.asarray(x), 2)
+    np.testing.assert_array_equal(backend.to_numpy(y), expected)
+    np.testing.assert_array_equal(backend.to_numpy(cache.winner), expected_cache.winner)
+
+
+def test_a_sum_of_many_rounds(device, rng):
+    values = rng.normal(size=70_001)
+    found = backend.to_numpy(loss.total(device, device.asarray(values)))
+    assert found.shape == () and found == pytest.approx(values.sum(), rel=1e-12)
+
+
+def test_other_dtypes_go_without_kernels(device):
+    assert not cuda.serves(device, np.dtype(np.float16))
+    assert not cuda.serves(np, np.dtype(np.float32))
+    y, _ = ops.max_pool2d(device.asarray(np.arange(16, dtype=np.float16).reshape(1, 1, 4, 4)), 2)
+    assert backend.to_numpy(y).ravel().tolist() == [5, 7, 13, 15]
+
+
+def test_views_are_copied_before_a_kernel_sees_them(device, rng):
+    """The parts of a concatenation's gradient are views with gaps."""
+    whole = rng.normal(size=(2, 6, 4, 5))
+    part = device.asarray(whole)[:, 1:4]
+    for found, expected in zip(
+        (ops.relu_backward(part, part)[0], ops.max_pool2d(part, 2)[0], ops.local_response_norm(part)[0]),
+        (ops.relu_backward(whole[:, 1:4], whole[:, 1:4])[0], ops.max_pool2d(whole[:, 1:4], 2)[0],
+         ops.local_response_norm(whole[:, 1:4])[0]),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_allclose(backend.to_numpy(found), expected, rtol=1e-12)
