@@ -29,7 +29,18 @@ import numpy as np
 
 GUARD = 512
 COMPILER = shutil.which("g++")
-OPTIONS = ("-O1", "-fPIC", "-shared", "-fwrapv", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-Wno-unused", "-Wno-unknown-pragmas")
+OPTIONS = (
+    "-O1",
+    "-fPIC",
+    "-shared",
+    "-fwrapv",
+    "-ffp-contract=off",
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wno-unused",
+    "-Wno-unknown-pragmas",
+)
 
 #: What CUDA C has and C++ has not. Kernels find their number in globals, as on a device.
 SHIM = """

@@ -20,6 +20,7 @@ columns of some output rows in a small buffer, multiplies, and forgets them; the
 from __future__ import annotations
 
 from math import gcd, prod
+from types import ModuleType
 from typing import NamedTuple
 
 from minifcn import parallel, window
@@ -91,7 +92,7 @@ def conv2d(
     y = xp.empty((x.shape[0], out_channels, *size), x.dtype)
     how = choose(algorithm, x.shape[0], x.shape[1], out_channels, size, geometry, x.dtype)
     if how == "winograd":
-        winograd.correlate(x, w, b, geometry.padding, y, rectify)
+        _winograd(xp, x).correlate(x, w, b, geometry.padding, y, rectify)
     else:
         _correlate(xp, x, _by_group(w, groups), b, geometry, y, rectify=rectify)
     return y, ConvCache(x, w, b is not None, geometry, size, how)
@@ -112,12 +113,12 @@ def conv2d_backward(
     if needs[0]:
         dx = xp.empty(x.shape, x.dtype)
         if how == "winograd":
-            winograd.correlate_adjoint(dy, w, geometry.padding, dx)
+            _winograd(xp, x).correlate_adjoint(dy, w, geometry.padding, dx)
         else:
             _scatter(xp, dy, w, None, geometry, dx)
     if needs[1]:
         if how == "winograd":
-            dw = winograd.correlate_weight(x, dy, geometry.padding)
+            dw = _winograd(xp, x).correlate_weight(x, dy, geometry.padding)
         else:
             dw = _correlate_weight(xp, x, dy, geometry).reshape(w.shape)
     if needs[2] and has_bias:
@@ -374,6 +375,11 @@ def _columns(xp: Namespace, x: Array, geometry: Geometry, band: window.Band, out
     out = parallel.workspace(xp, "columns", shape, x.dtype)
     window.im2col(images, kernel, stride, padding, dilation, band.rows, out_width, out)
     return out.reshape(groups, len(images) // groups * kernel[0] * kernel[1], -1)
+
+
+def _winograd(xp: Namespace, x: Array) -> ModuleType:
+    """The twin for x's device."""
+    return cuda.winograd if cuda.serves(xp, x.dtype) else winograd
 
 
 def _by_group(w: Array, groups: int) -> Array:

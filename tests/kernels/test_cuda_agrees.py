@@ -6,6 +6,7 @@ import fakecuda
 import fakegpu
 import numpy as np
 import pytest
+import test_winograd
 
 from minifcn import backend, ops, window
 from minifcn.errors import BackendError
@@ -89,6 +90,34 @@ def test_a_relu_taken_along(case, device, rng):
     expected = np.maximum(backend.to_numpy(y), 0)
     assert (expected == 0).any() and (expected > 0).any()
     np.testing.assert_allclose(backend.to_numpy(rectified), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("budget", [1 << 10, 1 << 28])
+@pytest.mark.parametrize("shape, outputs, padding", test_winograd.RAGGED, ids=str)
+def test_winograd_is_exact_in_float64(shape, outputs, padding, budget, device, rng, monkeypatch):
+    """Where rounding hides nothing: every product of every tile, in one band or in many."""
+    monkeypatch.setattr(window, "GPU_BAND_BYTES", budget)
+    x, w, b, dy = (a.astype(np.float64) for a in test_winograd.problem(rng, shape, outputs, padding))
+    y, cache = ops.conv2d(x, w, b, padding=padding)
+    expected = y, np.maximum(y, 0), *ops.conv2d_backward(dy, cache)[:2]
+    x, w, b, dy = (device.asarray(a) for a in (x, w, b, dy))
+    y, rectified, dx = device.empty(y.shape), device.empty(y.shape), device.empty(x.shape)
+    cuda.winograd.correlate(x, w, b, padding, y)
+    cuda.winograd.correlate(x, w, b, padding, rectified, rectify=True)
+    cuda.winograd.correlate_adjoint(dy, w, padding, dx)
+    found = y, rectified, dx, cuda.winograd.correlate_weight(x, dy, padding)
+    for a, e in zip(found, expected, strict=True):
+        np.testing.assert_allclose(backend.to_numpy(a), e, rtol=0, atol=1e-13 * np.abs(e).max())
+
+
+@pytest.mark.parametrize("change", ["wide", "backwards"])
+@pytest.mark.parametrize("shape, outputs, padding", test_winograd.RAGGED[:5], ids=str)
+def test_winograd_has_the_same_bits(shape, outputs, padding, change, device, rng, monkeypatch):
+    arrays = test_winograd.problem(rng, shape, outputs, padding)
+    first = test_winograd.results("winograd", np.float32, padding, *arrays, xp=device)
+    monkeypatch.setattr(*((launch, "WIDE_FROM", 1) if change == "wide" else (fakecuda, "backwards", True)))
+    for a, b in zip(test_winograd.results("winograd", np.float32, padding, *arrays, xp=device), first, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize(("decay_mult", "lr_mult"), [(1.0, 1.0), (0.0, 2.0)])

@@ -3,6 +3,7 @@
 `serves` says whether an array can be worked on; the rest are twins of operations, by the same names.
 """
 
+from minifcn.kernels.cuda import winograd
 from minifcn.kernels.cuda.conv import correlate, correlate_weight, scatter
 from minifcn.kernels.cuda.launch import serves
 from minifcn.kernels.cuda.loss import softmax_loss, softmax_loss_backward
@@ -25,4 +26,5 @@ __all__ = [
     "sgd_update",
     "softmax_loss",
     "softmax_loss_backward",
+    "winograd",
 ]
