@@ -1,0 +1,140 @@
+"""The subjects: each measures its cases with all opponents, and keeps a row of each as soon as it is there."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from benchmarks import cases, machine, memory, training
+from benchmarks.cases import Case, NetCase
+from benchmarks.duel import duel
+from benchmarks.opponents import Absent, Opponent, Setting
+from benchmarks.results import Results
+from minifcn import models
+
+
+class Options(NamedTuple):
+    """What the command line says. side: of the full-width nets' pictures. only: part of the names to measure."""
+
+    setting: Setting
+    engines: Sequence[str]
+    repeats: int
+    out: Path
+    only: str = ""
+    side: int = 500
+    steps: int | None = None
+
+
+def ops(options: Options) -> None:
+    """Each operation, all in one process an opponent: there are many, and each is short."""
+    with _opponents(options) as opponents:
+        _duels("ops", _chosen(options, cases.ops()), opponents, options)
+
+
+def nets(options: Options) -> None:
+    """Whole nets, each in fresh processes, so that none finds the memory as another left it."""
+    for case in _chosen(options, map(_counted, cases.nets(options.side))):
+        with _opponents(options) as opponents:
+            _duels("nets", [case], opponents, options)
+
+
+def peaks(options: Options) -> None:
+    """The peak memory of each net, in fresh processes."""
+    with _opponents(options) as opponents:
+        engines, results = list(opponents), _results("memory", opponents, options)
+    for case in _progress(_chosen(options, cases.memory(options.side)), "memory"):
+        found, absent = _peaks(case, engines, options.setting)
+        results.add(memory.row(case, found, absent, options.setting, machine.commit()))
+
+
+def growth(options: Options) -> None:
+    """Time and memory of nets that grow in one way at a time."""
+    points = cases.growth(options.setting.threads, most=1024 if options.side == 500 else 256)
+    for point in _progress([p for p in points if options.only in p.case.name or options.only == p.axis], "growth"):
+        case = _counted(point.case)
+        setting = options.setting._replace(threads=point.threads)
+        with _opponents(options, setting) as opponents:
+            row = duel(case, opponents, options.repeats)
+            results = _results("growth", opponents, options)
+        found, absent = _peaks(case, list(opponents), setting)
+        row |= {"key": point.axis, "axis": point.axis, "units": point.units or case.macs, "peak": found}
+        row |= {"threads": point.threads, "commit": machine.commit(), "absent": row["absent"] | absent}
+        results.add(row)
+
+
+def train(options: Options) -> None:
+    """The default training run, of minifcn alone."""
+    with _opponents(options._replace(engines=("minifcn",))) as opponents:
+        results = _results("train", opponents, options)
+    row = training.run(options.steps, options.setting.threads)
+    commit = machine.commit()
+    case = f"minifcn train, {row['steps']} steps"
+    results.add({"case": case, "threads": options.setting.threads, "commit": commit, "key": commit, **row})
+
+
+def _duels(subject: str, chosen: Sequence[Case], opponents: dict[str, Opponent], options: Options) -> None:
+    """The machine's rate of products first, then the cases, which are told as shares of it."""
+    results = _results(subject, opponents, options)
+    common = {"commit": machine.commit(), "rate": 0.0}
+    for threads in dict.fromkeys((1, options.setting.threads)) if options.setting.device == "cpu" else (0,):
+        for opponent in opponents.values() if threads else ():
+            opponent.set_threads(threads)
+        row = duel(cases.matmul(), opponents, options.repeats)
+        common["rate"] = max(row["macs"] / min(seconds) for seconds in row["seconds"].values())
+        results.add({**row, **common, "threads": threads or options.setting.threads})
+    with tqdm(total=len(chosen) * options.repeats, desc=subject, unit="turn", disable=not sys.stderr.isatty()) as bar:
+        for case in chosen:
+            bar.set_postfix_str(case.name)
+            row = duel(case, opponents, options.repeats, bar.update)
+            results.add({**row, **common, "threads": options.setting.threads})
+
+
+def _peaks(case: NetCase, engines: Sequence[str], setting: Setting) -> tuple[dict[str, Any], dict[str, str]]:
+    found, absent = {}, {}
+    for engine in engines:
+        try:
+            found[engine] = memory.peak(engine, case, setting)
+        except Absent as error:
+            absent[engine] = str(error)
+    return found, absent
+
+
+@contextmanager
+def _opponents(options: Options, setting: Setting | None = None) -> Iterator[dict[str, Opponent]]:
+    """Every engine that is here, by name; of the others, why not, once."""
+    with ExitStack() as stack:
+        found = {}
+        for engine in options.engines:
+            try:
+                found[engine] = stack.enter_context(Opponent(engine, setting or options.setting))
+            except Absent as error:
+                if engine not in _told:
+                    print(f"{engine} takes no part: {error}", file=sys.stderr)
+                    _told.add(engine)
+        yield found
+
+
+_told: set[str] = set()
+
+
+def _results(subject: str, opponents: dict[str, Opponent], options: Options) -> Results:
+    return Results(options.out, subject, machine.describe(opponents.values(), options.setting))
+
+
+def _chosen(options: Options, every: Any) -> list[Any]:
+    return [case for case in every if options.only in case.name]
+
+
+def _counted(case: NetCase) -> NetCase:
+    """The case with its multiply-accumulates: those of the forward pass, and twice as many more of a backward pass."""
+    macs = models.build(case.net, cases.CLASSES, case.preset, case.input_padding).plan(case.shape).macs
+    return case._replace(macs=macs * (3 if case.part == "step" else 1))
+
+
+def _progress(every: Sequence[Any], subject: str) -> Any:
+    return tqdm(every, desc=subject, unit="case", disable=not sys.stderr.isatty())

@@ -1,0 +1,52 @@
+"""What a results folder holds, printed, and as Markdown and pictures beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from benchmarks import tables
+from benchmarks.results import read
+from minifcn.files import atomic_path
+
+TITLES = {
+    "ops": "Operations, each at its largest size in FCN-8s or FCN-GoogLeNet at 500x500",
+    "nets": "Nets",
+    "memory": "Peak memory of a process",
+    "growth": "Growth: a unit is a pixel, a picture, a multiply-accumulate or a thread",
+    "train": "python -m minifcn.train",
+}
+
+
+def show(folder: Path, subject: str) -> None:
+    """Print a subject's table."""
+    rows = read(folder / f"{subject}.json")["rows"]
+    if rows:
+        print(f"{TITLES[subject]}{_threads(rows)}\n{tables.text(tables.SUBJECTS[subject](rows))}\n")
+        for reason in sorted({f"{who}: {why}" for row in rows for who, why in row.get("absent", {}).items()}):
+            print(f"dash: {reason}")
+
+
+def write(folder: Path) -> list[Path]:
+    """All tables as `tables.md`, ratios.png and growth.png; returns what has been written."""
+    from benchmarks import picture  # matplotlib: not before it is needed
+
+    found = {subject: read(folder / f"{subject}.json") for subject in TITLES}
+    there = {subject: each for subject, each in found.items() if each["rows"]}
+    lines = []
+    for subject, each in there.items():
+        told = ", ".join(f"{key}: {value}" for key, value in each["machine"].items())
+        commits = ", ".join(dict.fromkeys(row["commit"] for row in each["rows"]))
+        lines += [f"### {TITLES[subject]}{_threads(each['rows'])}", ""]
+        lines += [tables.markdown(tables.SUBJECTS[subject](each["rows"])), ""]
+        lines += [f"`python -m benchmarks {subject}` at {commits}. {told[0].upper()}{told[1:]}.", ""]
+    with atomic_path(folder / "tables.md") as beside:
+        beside.write_text("\n".join(lines))
+    groups = {TITLES[subject]: there[subject]["rows"] for subject in ("nets", "memory", "ops") if subject in there}
+    picture.ratios(groups, folder / "ratios.png")
+    picture.growth(found["growth"]["rows"], folder / "growth.png")
+    return [path for name in ("tables.md", "ratios.png", "growth.png") if (path := folder / name).exists()]
+
+
+def _threads(rows: list[dict]) -> str:
+    counts = {row["threads"] for row in rows}
+    return f", {counts.pop()} threads each" if len(counts) == 1 else ""

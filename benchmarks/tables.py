@@ -1,0 +1,131 @@
+"""Rows as tables: aligned on the screen, and in Markdown to be pasted into the README."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from benchmarks.figures import ratio, share
+
+MIB = 2**20
+Cells = dict[str, str]
+
+
+def timed(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
+    """Of each case the median milliseconds, ours over PyTorch's, and the shares of the machine's rate of products."""
+    found = []
+    for row in rows:
+        seconds = row["seconds"]
+        cells = {"case": row["case"], "threads": str(row["threads"])}
+        cells |= {f"{name}, ms": number(1e3 * median(each)) for name, each in seconds.items()}
+        for name in list(seconds)[1:]:
+            r = ratio(seconds["minifcn"], seconds[name])
+            cells[f"over {name}"] = f"{r.median:.2f} ({r.least:.2f}-{r.most:.2f})"
+        if row["macs"]:
+            cells["GMAC"] = number(row["macs"] / 1e9)
+            for name in list(seconds)[:2]:
+                part = share(row["macs"], median(seconds[name]), row["rate"])
+                cells[f"{name}'s share"] = f"{100 * part:.0f} %" if part else ""
+        found.append(cells)
+    return found
+
+
+def memory(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
+    """Of each case the peak, also less what the imports take, ours over PyTorch's, and what `net.plan` had told."""
+    found = []
+    for row in rows:
+        cells: Cells = {"case": row["case"]}
+        kind = "device" if row["peak"]["minifcn"]["device"] else "host"
+        for less, label in ((0, "MiB"), (1, "MiB less imports")):
+            bytes_ = {
+                name: peak[kind] - less * peak["imports"] * (kind == "host") for name, peak in row["peak"].items()
+            }
+            cells |= {f"{name}, {label}": f"{value / MIB:.0f}" for name, value in bytes_.items()}
+            for name in list(bytes_)[1:]:
+                cells[f"{label}: over {name}"] = f"{bytes_['minifcn'] / bytes_[name]:.2f}"
+        cells["planned, MiB"] = f"{row['planned'] / MIB:.0f}"
+        found.append(cells)
+    return found
+
+
+def growth(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
+    """Time and memory along each axis, and how much both are of a unit of it, relative to the axis's first row."""
+    first: dict[str, Mapping[str, Any]] = {}
+    found = []
+    for row in rows:
+        cells = {"grows": row["axis"], "case": row["case"], "threads": str(row["threads"])}
+        start = first.setdefault(row["axis"], row)
+        for name, seconds in row["seconds"].items():
+            cells[f"{name}, ms"] = number(1e3 * median(seconds))
+            if row["units"] != start["units"]:
+                each = median(seconds) / row["units"] / (median(start["seconds"][name]) / start["units"])
+                cells[f"{name}, time a unit"] = f"{each:.2f}"
+        for name, peak in row["peak"].items():
+            cells[f"{name}, MiB"] = f"{(peak['device'] or peak['host'] - peak['imports']) / MIB:.0f}"
+        found.append(cells)
+    return found
+
+
+def train(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
+    """The default training run, a row a commit."""
+    return [
+        {
+            "commit": row["commit"],
+            "threads": str(row["threads"]),
+            "steps": str(row["steps"]),
+            "seconds in all": f"{row['seconds']:.1f}",
+            "ms a step (median)": number(row["step_ms"]),
+            "mean IU": "" if row["mean_iu"] is None else f"{row['mean_iu']:.4f}",
+        }
+        for row in rows
+    ]
+
+
+#: Subject -> how its rows become cells.
+SUBJECTS = {"ops": timed, "nets": timed, "memory": memory, "growth": growth, "train": train}
+
+
+def text(rows: Sequence[Cells]) -> str:
+    """Aligned columns; the first is aligned left. A missing cell is a dash.
+
+    >>> print(text([{"case": "relu", "ms": "1.2"}, {"case": "pool", "ms": "13.1", "GMAC": "2"}]))
+    case    ms  GMAC
+    relu   1.2     -
+    pool  13.1     2
+    """
+    names, lines = _lines(rows)
+    widths = [max(map(len, column)) for column in zip(names, *lines, strict=True)]
+    return "\n".join(
+        "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip()
+        for line in (names, *lines)
+    )
+
+
+def markdown(rows: Sequence[Cells]) -> str:
+    """A Markdown table.
+
+    >>> print(markdown([{"case": "relu", "ms": "1.2"}]))
+    | case | ms |
+    | --- | ---: |
+    | relu | 1.2 |
+    """
+    names, lines = _lines(rows)
+    rule = ["---", *["---:"] * (len(names) - 1)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (names, rule, *lines))
+
+
+def number(value: float) -> str:
+    """Three digits, or all before the point.
+
+    >>> number(1234.5), number(56.78), number(0.0123456)
+    ('1234', '56.8', '0.0123')
+    """
+    return f"{value:.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
+
+
+def _lines(rows: Sequence[Cells]) -> tuple[list[str], list[list[str]]]:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if len({row.get("threads") for row in rows}) == 1 and "threads" in names:
+        names.remove("threads")  # told above the table
+    return names, [[row.get(name) or "-" for name in names] for row in rows]
