@@ -33,7 +33,7 @@ class Absent(MinifcnError):
 class Opponent:
     """One engine's process. Raises Absent if it is not installed, or if it cannot do a case.
 
-    name: as tables show it. versions: of its libraries. imports: bytes resident after them.
+    versions: of its libraries. imports: bytes resident after them.
     """
 
     def __init__(self, engine: str, setting: Setting) -> None:
@@ -49,7 +49,6 @@ class Opponent:
         except BaseException:
             self.close()
             raise
-        self.name: str = told["name"]
         self.versions: dict[str, str] = told["versions"]
         self.imports: int = told["imports"]
 

@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.engines import ENGINES
 from benchmarks.figures import ratio
 from minifcn.inspection.plots import BLUE, GREY, ORANGE, VERMILION, save
 
@@ -68,7 +69,9 @@ def growth(rows: Sequence[Row], path: Path) -> None:
                       if engine in row["peak"]]  # fmt: skip
             for axes, points in ((grid[0, k], times), (grid[1, k], bytes_)):
                 if points:
-                    axes.plot(*zip(*points, strict=True), color=colour, marker="o", markersize=3.5, label=engine)
+                    axes.plot(
+                        *zip(*points, strict=True), color=colour, marker="o", markersize=3.5, label=ENGINES[engine]
+                    )
         first = median(along[0]["seconds"]["minifcn"])
         power = -1 if name == "threads" else 1
         grid[0, k].plot(x, [first * (u / x[0]) ** power for u in x], ":", color=GREY, label="in proportion")

@@ -32,13 +32,13 @@ def write(folder: Path) -> list[Path]:
 
     found = {subject: read(folder / f"{subject}.json") for subject in TITLES}
     there = {subject: each for subject, each in found.items() if each["rows"]}
-    lines = []
+    machines = dict.fromkeys(", ".join(each["machine"].values()) for each in there.values())
+    lines = [*(f"Measured on {told}.\n" for told in machines)]
     for subject, each in there.items():
-        told = ", ".join(f"{key}: {value}" for key, value in each["machine"].items())
         commits = ", ".join(dict.fromkeys(row["commit"] for row in each["rows"]))
         lines += [f"### {TITLES[subject]}{_threads(each['rows'])}", ""]
         lines += [tables.markdown(tables.SUBJECTS[subject](each["rows"])), ""]
-        lines += [f"`python -m benchmarks {subject}` at {commits}. {told[0].upper()}{told[1:]}.", ""]
+        lines += [f"`python -m benchmarks {subject}` at {commits}", ""]
     with atomic_path(folder / "tables.md") as beside:
         beside.write_text("\n".join(lines))
     groups = {TITLES[subject]: there[subject]["rows"] for subject in ("nets", "memory", "ops") if subject in there}

@@ -17,8 +17,8 @@ Say = Callable[[str], None]
 class Results:
     """The rows of `folder`/`subject`.json, which all belong to one machine and its libraries' versions.
 
-    A row is known by its "case" and "threads"; it has the commit that it was measured at. `say` is told when rows of
-    another machine are dropped.
+    A row is known by its "case" and "threads"; it has the commit that it was measured at. An opponent that was absent
+    before may come in; `say` is told when rows go because the machine, or a version, is another now.
     """
 
     def __init__(self, folder: Path, subject: str, machine: Mapping[str, str], say: Say = print) -> None:
@@ -26,13 +26,13 @@ class Results:
         self.machine = dict(machine)
         self.rows: list[Row] = []
         before = read(self.path)
-        if before["machine"] == self.machine:
+        changed = [key for key, value in before["machine"].items() if self.machine.get(key, value) != value]
+        if not changed:
             self.rows = before["rows"]
+            self.machine = before["machine"] | self.machine
         elif before["rows"]:
-            changed = [key for key in {**before["machine"], **self.machine}
-                       if before["machine"].get(key) != self.machine.get(key)]  # fmt: skip
-            say(f"{subject}: {len(before['rows'])} earlier rows go, they were measured with another "
-                + ", ".join(changed))  # fmt: skip
+            told = ", ".join(changed)
+            say(f"{subject}: {len(before['rows'])} earlier rows go, they were measured with another {told}")
 
     def add(self, row: Row) -> None:
         """Takes the place of an earlier row of the case, and is written at once: what was measured is not lost."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from benchmarks.engines import ENGINES
 from benchmarks.figures import ratio, share
 
 MIB = 2**20
@@ -18,15 +19,15 @@ def timed(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
     for row in rows:
         seconds = row["seconds"]
         cells = {"case": row["case"], "threads": str(row["threads"])}
-        cells |= {f"{name}, ms": number(1e3 * median(each)) for name, each in seconds.items()}
+        cells |= {f"{ENGINES[name]}, ms": number(1e3 * median(each)) for name, each in seconds.items()}
         for name in list(seconds)[1:]:
             r = ratio(seconds["minifcn"], seconds[name])
-            cells[f"over {name}"] = f"{r.median:.2f} ({r.least:.2f}-{r.most:.2f})"
+            cells[f"over {ENGINES[name]}"] = f"{r.median:.2f} ({r.least:.2f}-{r.most:.2f})"
         if row["macs"]:
             cells["GMAC"] = number(row["macs"] / 1e9)
             for name in list(seconds)[:2]:
                 part = share(row["macs"], median(seconds[name]), row["rate"])
-                cells[f"{name}'s share"] = f"{100 * part:.0f} %" if part else ""
+                cells[f"{ENGINES[name]}'s share"] = f"{100 * part:.0f} %" if part else ""
         found.append(cells)
     return found
 
@@ -37,13 +38,13 @@ def memory(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
     for row in rows:
         cells: Cells = {"case": row["case"]}
         kind = "device" if row["peak"]["minifcn"]["device"] else "host"
-        for less, label in ((0, "MiB"), (1, "MiB less imports")):
+        for less, label in ((0, "MiB"), (1, "less imports")):
             bytes_ = {
                 name: peak[kind] - less * peak["imports"] * (kind == "host") for name, peak in row["peak"].items()
             }
-            cells |= {f"{name}, {label}": f"{value / MIB:.0f}" for name, value in bytes_.items()}
+            cells |= {f"{ENGINES[name]}, {label}": f"{value / MIB:.0f}" for name, value in bytes_.items()}
             for name in list(bytes_)[1:]:
-                cells[f"{label}: over {name}"] = f"{bytes_['minifcn'] / bytes_[name]:.2f}"
+                cells[f"over {ENGINES[name]}" + ", less imports" * less] = f"{bytes_['minifcn'] / bytes_[name]:.2f}"
         cells["planned, MiB"] = f"{row['planned'] / MIB:.0f}"
         found.append(cells)
     return found
@@ -57,12 +58,12 @@ def growth(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
         cells = {"grows": row["axis"], "case": row["case"], "threads": str(row["threads"])}
         start = first.setdefault(row["axis"], row)
         for name, seconds in row["seconds"].items():
-            cells[f"{name}, ms"] = number(1e3 * median(seconds))
+            cells[f"{ENGINES[name]}, ms"] = number(1e3 * median(seconds))
             if row["units"] != start["units"]:
                 each = median(seconds) / row["units"] / (median(start["seconds"][name]) / start["units"])
-                cells[f"{name}, time a unit"] = f"{each:.2f}"
+                cells[f"{ENGINES[name]}, time a unit"] = f"{each:.2f}"
         for name, peak in row["peak"].items():
-            cells[f"{name}, MiB"] = f"{(peak['device'] or peak['host'] - peak['imports']) / MIB:.0f}"
+            cells[f"{ENGINES[name]}, MiB"] = f"{(peak['device'] or peak['host'] - peak['imports']) / MIB:.0f}"
         found.append(cells)
     return found
 

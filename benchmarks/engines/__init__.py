@@ -1,6 +1,5 @@
 """The opponents, one module each: how each does a case. Every module has
 
-NAME                                what the tables call it
 start(threads, device, tf32)        set up, once
 versions() -> dict                  its libraries
 prepare(case, alike) -> Work        ready to run; alike: with the weights of draw.py, as the comparison needs them
@@ -17,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-#: In the order in which they take turns. The first is ours, the second the one that ratios are told against.
-ENGINES = ("minifcn", "pytorch", "dezero")
+#: Module -> name, in the order in which they take turns. The first is ours, the second the one to be measured against.
+ENGINES = {"minifcn": "minifcn", "pytorch": "PyTorch", "dezero": "DeZero"}
 
 
 class Work(NamedTuple):

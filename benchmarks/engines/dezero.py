@@ -25,8 +25,6 @@ from benchmarks.cases import Case, NetCase, OpCase  # noqa: E402
 from benchmarks.engines import Unable, Work  # noqa: E402
 from benchmarks.engines.dezero_nets import WIDTHS, FCN8s  # noqa: E402
 
-NAME = "DeZero"
-
 FORWARD = {
     "conv": lambda a, s: F.conv2d(a["x"], a["w"], a["b"], pad=s["padding"]),
     "relu": lambda a, s: F.relu(a["x"]),

@@ -15,7 +15,6 @@ from minifcn import backend, models, ops, optim, parallel
 from minifcn.backend import Array
 from minifcn.layers import Param
 
-NAME = "minifcn"
 _xp: Any = np
 _threads = 1
 

@@ -14,7 +14,6 @@ from benchmarks import draw
 from benchmarks.cases import CLASSES, Case, NetCase, OpCase
 from benchmarks.engines import Work, pytorch_nets
 
-NAME = "PyTorch"
 _device = "cpu"
 
 FORWARD = {
