@@ -10,9 +10,11 @@ import os
 import platform
 import resource
 import sys
+import threading
 import time
+from collections import deque
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -86,6 +88,67 @@ def synchronize(xp: Namespace) -> None:
     """Wait until the device has done all it was asked to; nothing to wait for on the CPU."""
     if xp.__name__ == "cupy":
         xp.cuda.get_current_stream().synchronize()
+
+
+class Sent(NamedTuple):
+    """Arrays on their way to a device: who waits for `arrived` may use them."""
+
+    arrays: tuple[Array, ...]
+    arrived: Any  # an event; None where nothing has to be waited for
+    work: Any  # the stream that will use them
+
+    def receive(self) -> tuple[Array, ...]:
+        """The arrays. The device's work waits for them from here on; the host does not."""
+        if self.arrived is not None:
+            self.work.wait_event(self.arrived)
+        return self.arrays
+
+
+class Sender:
+    """Copies arrays of the host to a device beside its work: out of pinned memory, on a stream of their own.
+
+    Made in the thread that computes; any thread may send. Where the device is the CPU, what is sent is what arrives.
+    """
+
+    def __init__(self, xp: Namespace = np) -> None:
+        self._xp = xp
+        if xp is np:
+            return
+        self._device = xp.cuda.Device()
+        self._work, self._copies = xp.cuda.get_current_stream(), xp.cuda.Stream(non_blocking=True)
+        self._under_way: deque[tuple[Any, list[np.ndarray]]] = deque()  # (event, the pinned memory it frees)
+        self._lock = threading.Lock()
+
+    def send(self, *arrays: np.ndarray) -> Sent:
+        """Begin to copy arrays of the host, which may be changed as soon as this returns."""
+        if self._xp is np:
+            return Sent(arrays, None, None)
+        with self._lock, self._device, self._work:
+            # Allocated on the work's stream, so that memory given back is not written before the work is done with it,
+            # and written once what the work used this memory for is done.
+            there = tuple(self._xp.empty(array.shape, array.dtype) for array in arrays)
+            self._copies.wait_event(self._work.record())
+            pinned = [self._pinned(array) for array in arrays]
+            for target, source in zip(there, pinned, strict=True):
+                target.set(source, stream=self._copies)
+            arrived = self._copies.record()
+            self._under_way.append((arrived, pinned))
+            while self._under_way[0][0].done and len(self._under_way) > 1:
+                self._under_way.popleft()
+        return Sent(there, arrived, self._work)
+
+    def close(self) -> None:
+        """Wait for the copies under way: until then their memory, here and there, must stay."""
+        if self._xp is not np:
+            self._copies.synchronize()
+            self._under_way.clear()
+
+    def _pinned(self, array: np.ndarray) -> np.ndarray:
+        """A copy in memory that the system never moves, which a device can read while the host goes on."""
+        memory = self._xp.cuda.alloc_pinned_memory(array.nbytes)
+        copy = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
+        copy[...] = array
+        return copy
 
 
 class Timer:

@@ -81,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         start = saved.state["step"] if saved else 0
         loader = data.Loader(
             train, config.batch_size, config.seed, augmentation(config), start_step=start * config.iter_size,
-            mean=configuration.mean_of(config), modalities=models.modalities_of(config.net),
+            mean=configuration.mean_of(config), modalities=models.modalities_of(config.net), xp=objective.xp,
         )  # fmt: skip
         stack.enter_context(loader)
         stage = _stage_of(saved, stages) if saved else stages[0]

@@ -7,7 +7,9 @@ What passes here keeps the rules that CuPy enforces, and some that it only sugge
 * reductions give arrays of shape (), never Python or NumPy scalars;
 * every crossing between host and device is counted (`transfers`), also of one number, by `float(a)` or `if a:`;
 * assigning to repeated indices raises: on a GPU the last write does not win, any may;
-* new arrays that hold nothing yet (`empty`) hold NaN: whoever reads them, notices.
+* new arrays that hold nothing yet (`empty`) hold NaN: whoever reads them, notices;
+* what is copied on a stream of its own arrives when somebody waits for it, and not before; pinned memory that is given
+  back earlier holds nonsense by then.
 
 Where there is a g++, `RawModule` compiles CUDA C and runs it on the host: `fakecuda`.
 
@@ -16,8 +18,10 @@ Where there is a g++, `RawModule` compiles CUDA C and runs it on the host: `fake
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -52,14 +56,14 @@ squeeze std sum swapaxes take transpose var view
 
 
 class Transfers:
-    """How often data crossed from the host to the device and back."""
+    """How often data crossed from the host to the device and back; `ahead` counts copies on a stream of their own."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         """Count from 0."""
-        self.to_device = self.to_host = 0
+        self.to_device = self.to_host = self.ahead = 0
 
 
 transfers = Transfers()
@@ -101,7 +105,15 @@ class ndarray:
     def __array_namespace__(self, api_version: str | None = None) -> Any:
         return sys.modules[__name__]
 
-    # --- the ways to the host ---
+    # --- the ways to the host, and from it ---
+
+    def set(self, source: np.ndarray, stream: Stream) -> None:
+        """Copy from pinned memory, when the stream comes to it."""
+        if not isinstance(source, np.ndarray) or source.shape != self.shape or source.dtype != self.dtype:
+            raise TypeError(f"set: {source.shape} {source.dtype} into {self.shape} {self.dtype}")
+        _count("ahead")
+        raw = _pinned_bytes(source)
+        stream.queue(lambda: self._host.reshape(-1).view(np.uint8).__setitem__(slice(None), raw))
 
     def get(self) -> np.ndarray:
         """A copy on the host."""
@@ -248,6 +260,82 @@ def empty_like(a: ndarray, dtype: Any = None) -> ndarray:
 def _as_strided(x: ndarray, shape: Any = None, strides: Any = None) -> ndarray:
     return ndarray(np.lib.stride_tricks.as_strided(x._host, shape, strides))
 
+
+class Event:
+    """A place in a stream's queue."""
+
+    def __init__(self, stream: Stream, place: int) -> None:
+        self.stream, self.place = stream, place
+
+    @property
+    def done(self) -> bool:
+        return self.stream.ran >= self.place
+
+
+class Stream:
+    """Work in order. That of the null stream is done at once, as all else here; another's when it is waited for."""
+
+    def __init__(self, non_blocking: bool = False, null: bool = False) -> None:
+        self.non_blocking, self.null = non_blocking, null
+        self.pending: list[Callable[[], None]] = []
+        self.ran = 0
+
+    def queue(self, work: Callable[[], None]) -> None:
+        with _lock:
+            self.pending.append(work)
+
+    def record(self) -> Event:
+        return Event(self, self.ran + len(self.pending))
+
+    def wait_event(self, event: Event) -> None:
+        with _lock:
+            while self.null and not event.done:
+                event.stream.pending.pop(0)()
+                event.stream.ran += 1
+
+    def synchronize(self) -> None:
+        _null.wait_event(self.record())
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+
+class Device(Stream):
+    """The only one: a context."""
+
+
+_null = Stream(null=True)
+_pinned: list[np.ndarray] = []  # kept for good: a copy that comes too late reads nonsense, not another's memory
+
+
+def _alloc_pinned_memory(size: int) -> ctypes.Array:
+    """Memory of the host, which is overwritten when the last array that looks into it is gone."""
+    raw = np.full(size, 0xAA, np.uint8)
+    _pinned.append(raw)
+    kind = type("PinnedMemory", (ctypes.c_ubyte * size,), {"__del__": lambda self: raw.fill(0xAA)})
+    return kind.from_buffer(raw)
+
+
+def _pinned_bytes(array: np.ndarray) -> np.ndarray:
+    """An array's bytes, without the reference that would keep its memory."""
+    for raw in _pinned:
+        start = array.ctypes.data - raw.ctypes.data
+        if start >= 0 and start + array.nbytes <= raw.nbytes:
+            return raw[start : start + array.nbytes]
+    raise TypeError("a copy beside the work must come from pinned memory")
+
+
+#: cupy.cuda
+cuda = SimpleNamespace(
+    Device=Device,
+    Event=Event,
+    Stream=Stream,
+    alloc_pinned_memory=_alloc_pinned_memory,
+    get_current_stream=lambda: _null,
+)
 
 #: cupy.lib.stride_tricks
 lib = SimpleNamespace(stride_tricks=SimpleNamespace(as_strided=_as_strided))

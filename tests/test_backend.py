@@ -201,3 +201,20 @@ def test_views_of_the_stand_in_are_views():
     for row in a:
         row *= 2
     assert a.get().tolist() == [[14, 0, 18], [2, 2, 2]]
+
+
+def test_the_stand_in_copies_from_pinned_memory_when_somebody_waits():
+    target, stream = fakegpu.empty(3, np.float32), fakegpu.cuda.Stream(non_blocking=True)
+    source = np.frombuffer(fakegpu.cuda.alloc_pinned_memory(12), np.float32, 3)
+    source[...] = 5
+    target.set(source, stream=stream)
+    event = stream.record()
+    assert np.isnan(target.get()).all() and not event.done
+    fakegpu.cuda.get_current_stream().wait_event(event)
+    assert target.get().tolist() == [5, 5, 5] and event.done
+    target.set(source, stream=stream)
+    del source  # given back too early
+    stream.synchronize()
+    assert 5 not in target.get()
+    with pytest.raises(TypeError, match="pinned"):
+        target.set(np.zeros(3, np.float32), stream=stream)

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
+from minifcn.backend import Array, Namespace, Sender, Sent, to
 from minifcn.data.dataset import Dataset, Sample
 from minifcn.data.modalities import COLOUR, inputs_of
 from minifcn.data.pictures import IGNORE
@@ -38,6 +39,7 @@ class Batch:
     step: int
     more_x: tuple[NDArray[np.float32], ...] = ()
     more_labels: tuple[NDArray[np.uint8], ...] = ()
+    sent: Sent | None = None  # inputs and targets on their way to a device
 
     @property
     def inputs(self) -> tuple[NDArray[np.float32], ...]:
@@ -46,6 +48,11 @@ class Batch:
     @property
     def targets(self) -> tuple[NDArray[np.uint8], ...]:
         return (self.labels, *self.more_labels)
+
+    def on(self, xp: Namespace) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """Inputs and targets on a device: as the loader has sent them ahead, or moved there now."""
+        arrays = self.sent.receive() if self.sent else tuple(to(a, xp) for a in (*self.inputs, *self.targets))
+        return arrays[: len(self.inputs)], arrays[len(self.inputs) :]
 
 
 def collate(
@@ -71,6 +78,7 @@ class Loader:
 
     Epoch e is a permutation of the set drawn from `default_rng([seed, e])`; batches cut the chain of epochs in pieces
     of `batch_size`. What goes wrong in the background, a `DataError` say, is raised by the `next` whose batch it was.
+    With `xp` of a GPU each batch is also sent there while the net still computes: see `Batch.on`.
     """
 
     def __init__(
@@ -84,6 +92,7 @@ class Loader:
         workers: int = 1,
         mean: Sequence[float] = MEAN_BGR,
         modalities: Sequence[str] = COLOUR,
+        xp: Namespace = np,
     ) -> None:
         if min(batch_size, workers) < 1 or min(seed, start_step) < 0 or not len(dataset):
             raise DataError(
@@ -98,13 +107,14 @@ class Loader:
         self.mean = mean
         self.modalities = tuple(modalities)
         self._next_step = start_step
+        self._sender = None if xp is np else Sender(xp)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="minifcn-loader")
         self._coming: deque[Future[Batch]] = deque()
         for _ in range(AHEAD * workers):
             self._order()
 
     def _order(self) -> None:
-        self._coming.append(self._pool.submit(self.batch, self._next_step))
+        self._coming.append(self._pool.submit(self._sent, self._next_step))
         self._next_step += 1
 
     def indices(self, step: int) -> list[int]:
@@ -123,6 +133,11 @@ class Loader:
         """Batch `step`, made here and now."""
         samples = [self._sample(i, step, n) for n, i in enumerate(self.indices(step))]
         return collate(samples, step, self.mean, self.modalities)
+
+    def _sent(self, step: int) -> Batch:
+        """Batch `step`, on its way to the device."""
+        batch = self.batch(step)
+        return replace(batch, sent=self._sender.send(*batch.inputs, *batch.targets)) if self._sender else batch
 
     def _sample(self, i: int, step: int, n: int) -> Sample:
         sample = self.dataset[i]
@@ -148,8 +163,10 @@ class Loader:
 
     def close(self) -> None:
         """End the background threads; waits for the batch in the making. Iteration then stops."""
-        self._coming.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._sender:
+            self._sender.close()
+        self._coming.clear()
 
     def __enter__(self) -> Loader:
         return self

@@ -38,15 +38,17 @@ class Objective:
         checks.labels(batch, self.num_classes)
         mask = self.sampling.mask(net, batch)
         counts = None if mask is None else backend.to(mask, self.xp)
-        scores = net.forward(*(backend.to(x, self.xp) for x in batch.inputs))  # of each task (N, C, H, W)
+        inputs, targets = batch.on(self.xp)
+        scores = net.forward(*inputs)  # of each task (N, C, H, W)
+        del inputs
         share = 1.0 / len(batch.names) if self.reduction == "sum" else 1.0
         total: Array = 0.0
         dscores: list[Array] = []
-        tasks = zip(scores if isinstance(scores, tuple) else (scores,), batch.targets, self.class_weights, strict=True)
+        tasks = zip(scores if isinstance(scores, tuple) else (scores,), targets, self.class_weights, strict=True)
         for task_scores, labels, class_weights in tasks:
             value, cache = ops.softmax_cross_entropy(
                 task_scores,
-                backend.to(labels, self.xp),
+                labels,
                 reduction=self.reduction,
                 class_weights=class_weights,
                 mask=counts,

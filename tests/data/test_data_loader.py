@@ -3,9 +3,11 @@
 import threading
 import time
 
+import fakegpu
 import numpy as np
 import pytest
 
+from minifcn import backend
 from minifcn.data import MEAN_BGR, Loader, Sample, from_blob, open_dataset, to_blob
 from minifcn.data.loader import collate
 from minifcn.data.preprocess import MEAN_COLOUR
@@ -168,3 +170,50 @@ def test_more_inputs_and_targets_are_padded_alike():
         assert (target[0, 3:] == 255).all() and (target[1, :, 2:] == 255).all() and (target[1, :, :2] < 255).all()
     with pytest.raises(DataError, match="wants to see color, hha, but hha is not there"):
         collate(samples, 0, modalities=("color", "hha"))
+
+
+# --- ahead of the device ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_batches_are_on_the_device_before_they_are_asked_for(workers):
+    """Copied from pinned memory on a stream of their own; without having to wait, and the same as on the CPU."""
+    expected = take(6, Numbered(), 2, 0)
+    fakegpu.transfers.reset()
+    with Loader(Numbered(), 2, 0, workers=workers, xp=fakegpu) as loader:
+        for wanted in expected:
+            batch = next(loader)
+            assert same(batch, wanted)
+            before = fakegpu.transfers.to_device
+            (x,), (labels,) = batch.on(fakegpu)
+            assert backend.xp_of(x, labels) is fakegpu
+            np.testing.assert_array_equal(x.get(), wanted.x)
+            np.testing.assert_array_equal(labels.get(), wanted.labels)
+            assert fakegpu.transfers.to_device == before == 0
+    assert fakegpu.transfers.ahead >= 2 * len(expected)
+
+
+def test_what_is_on_its_way_has_not_arrived_until_it_is_waited_for(rng):
+    """And what is sent may be changed at once: it was copied."""
+    sender = backend.Sender(fakegpu)
+    host = rng.normal(size=(3, 4)).astype(np.float32)
+    expected = host.copy()
+    sent = sender.send(host, np.arange(5))
+    host[...] = 0
+    later = sender.send(host)
+    assert np.isnan(sent.arrays[0].get()).all()
+    first, second = sent.receive()
+    np.testing.assert_array_equal(first.get(), expected)
+    assert second.get().tolist() == [0, 1, 2, 3, 4]
+    assert np.isnan(later.arrays[0].get()).all()
+    sender.close()
+    assert not later.arrays[0].get().any()
+
+
+def test_on_the_cpu_nothing_is_sent():
+    batch = take(1, Numbered(), 2, 0)[0]
+    assert batch.sent is None
+    (x,), (labels,) = batch.on(np)
+    assert x is batch.x and labels is batch.labels
+    array = np.ones(3)
+    assert backend.Sender(np).send(array).receive()[0] is array
