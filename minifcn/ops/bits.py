@@ -12,6 +12,7 @@ import numpy as np
 
 from minifcn import parallel
 from minifcn.backend import Array, Namespace, xp_of
+from minifcn.kernels import cuda
 from minifcn.ops.pointwise import check_gradient
 
 
@@ -26,6 +27,8 @@ class PositiveBits(NamedTuple):
 def positive_bits(y: Array) -> PositiveBits:
     """Which elements of y are above 0."""
     xp = xp_of(y)
+    if cuda.serves(xp, y.dtype):
+        return PositiveBits(cuda.positive_bits(y), tuple(y.shape), y.dtype)
     bits = xp.empty(-(-y.size // 8), xp.uint8)
     flat = y.reshape(-1)
 
@@ -41,6 +44,8 @@ def relu_backward_of_bits(dy: Array, cache: PositiveBits) -> tuple[Array]:
     bits, shape, dtype = cache
     xp = xp_of(dy, bits)
     check_gradient("relu_backward", dy, shape, dtype)
+    if cuda.serves(xp, dtype):
+        return (cuda.relu_backward_of_bits(dy, bits),)
     dx = xp.empty(shape, dtype)
     upstream, target = dy.reshape(-1), dx.reshape(-1)
 

@@ -12,8 +12,9 @@ from minifcn import backend, ops, window
 from minifcn.errors import BackendError
 from minifcn.gradcheck import cases
 from minifcn.kernels import cuda
-from minifcn.kernels.cuda import columns, launch, loss
+from minifcn.kernels.cuda import columns, conv, launch, loss
 from minifcn.layers import Param
+from minifcn.ops import bits
 from minifcn.optim import MomentumSGD
 
 #: What a kernel's own order of operations, and a GPU's fused multiply-add, may change, beside the largest value.
@@ -118,6 +119,38 @@ def test_winograd_has_the_same_bits(shape, outputs, padding, change, device, rng
     monkeypatch.setattr(*((launch, "WIDE_FROM", 1) if change == "wide" else (fakecuda, "backwards", True)))
     for a, b in zip(test_winograd.results("winograd", np.float32, padding, *arrays, xp=device), first, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_bit_an_element(device, rng):
+    y, dy = rng.normal(size=(2, 3, 5, 7)), rng.normal(size=(2, 3, 5, 7))  # 210: the last byte is not full
+    expected = bits.positive_bits(y)
+    found = bits.positive_bits(device.asarray(y))
+    np.testing.assert_array_equal(backend.to_numpy(found.bits), expected.bits)
+    (dx,) = bits.relu_backward_of_bits(device.asarray(dy), found)
+    np.testing.assert_array_equal(backend.to_numpy(dx), dy * (y > 0))
+
+
+DEPTHWISE = (
+    ((2, 3, 7, 8), (3, 1, 3, 2), {"stride": (2, 3), "padding": (1, 0), "dilation": (2, 1)}),
+    ((1, 5, 6, 9), (5, 1, 4, 4), {"stride": 2, "padding": 3}),
+    ((2, 2, 5, 4), (2, 1, 1, 1), {}),
+)
+
+
+@pytest.mark.parametrize("x, w, options", DEPTHWISE, ids=str)
+def test_channels_that_are_convolved_alone(x, w, options, device, monkeypatch):
+    """Without columns; with a bias, rectified and not; the gradient of the input included."""
+    case = cases.Case("conv2d", "depthwise", {"x": x, "w": w, "b": w[:1]}, {"groups": w[0], **options})
+    relu = cases.Case("conv2d", "rectified", case.shapes, {**case.options, "rectify": True})
+    expected = [results(each, np, np.float64) for each in (case, relu)]
+    monkeypatch.setattr(conv, "im2col", None)
+    monkeypatch.setattr(conv, "col2im", None)
+    for each, e in zip((case, relu), expected, strict=True):
+        rng = np.random.default_rng(0)
+        arrays = [device.asarray(a) for a in each.arrays(rng).values()]
+        y, cache = each.function(device)(*arrays)
+        dx, *_ = ops.conv2d_backward(device.asarray(rng.normal(size=y.shape)), cache, (True, False, False))
+        assert_agree([backend.to_numpy(y), backend.to_numpy(dx)], e[:2], TOLERANCE[np.float64])
 
 
 @pytest.mark.parametrize(("decay_mult", "lr_mult"), [(1.0, 1.0), (0.0, 2.0)])

@@ -8,7 +8,7 @@ from minifcn.kernels.cuda.conv import correlate, correlate_weight, scatter
 from minifcn.kernels.cuda.launch import serves
 from minifcn.kernels.cuda.loss import softmax_loss, softmax_loss_backward
 from minifcn.kernels.cuda.norm import local_response_norm, local_response_norm_backward
-from minifcn.kernels.cuda.pointwise import relu_backward, sgd_update
+from minifcn.kernels.cuda.pointwise import positive_bits, relu_backward, relu_backward_of_bits, sgd_update
 from minifcn.kernels.cuda.pool import avg_pool, avg_pool_backward, max_pool, max_pool_backward
 
 __all__ = [
@@ -20,7 +20,9 @@ __all__ = [
     "local_response_norm_backward",
     "max_pool",
     "max_pool_backward",
+    "positive_bits",
     "relu_backward",
+    "relu_backward_of_bits",
     "scatter",
     "serves",
     "sgd_update",

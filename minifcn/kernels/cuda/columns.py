@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from minifcn.backend import Array, xp_of
 from minifcn.kernels.cuda.launch import launch
@@ -54,3 +55,25 @@ def epilogue(product: Array, bias: Array | None, y: Array, band: Band, rectify: 
     place = channels, n, positions, band.rows.start * width, height * width
     scalars = *place, bias is not None, rectify, product.size
     launch(xp, "columns", "epilogue", y.dtype, product.size, product, part if bias is None else bias, part, *scalars)
+
+
+def correlate_each(x: Array, w: Array, bias: Array | None, geometry: Any, y: Array, rectify: bool) -> None:
+    """Fill y: (N, C, OH, OW) with the correlation of each channel of x: (N, C, H, W) with its own filter of w."""
+    xp = xp_of(x, w, y)
+    arrays = xp.ascontiguousarray(x), xp.ascontiguousarray(w), y if bias is None else bias, y
+    scalars = *_sizes(x, y, geometry), bias is not None, rectify, y.size
+    launch(xp, "columns", "correlate_each", y.dtype, y.size, *arrays, *scalars)
+
+
+def scatter_each(x: Array, w: Array, bias: Array | None, geometry: Any, y: Array) -> None:
+    """Fill y: (N, C, OH, OW) with the stamps of each channel of x: (N, C, H, W) through its own filter of w."""
+    xp = xp_of(x, w, y)
+    arrays = xp.ascontiguousarray(x), xp.ascontiguousarray(w), y if bias is None else bias, y
+    scalars = *_sizes(y, x, geometry), bias is not None, y.size
+    launch(xp, "columns", "scatter_each", y.dtype, y.size, *arrays, *scalars)
+
+
+def _sizes(large: Array, small: Array, geometry: Any) -> tuple[int, ...]:
+    """Channels, both sizes and the window."""
+    kernel, stride, padding, dilation, _ = geometry
+    return (*large.shape[1:], *small.shape[2:], *kernel, *stride, *padding, *dilation)

@@ -11,7 +11,7 @@ from typing import Any
 
 from minifcn import window
 from minifcn.backend import Array, Namespace, xp_of
-from minifcn.kernels.cuda.columns import col2im, epilogue, im2col
+from minifcn.kernels.cuda.columns import col2im, correlate_each, epilogue, im2col, scatter_each
 from minifcn.window import Band
 
 
@@ -22,6 +22,8 @@ def correlate(x: Array, w: Array, b: Array | None, geometry: Any, y: Array, rect
     """
     xp = xp_of(x, w, b, y)
     groups, outputs, taps_in = w.shape
+    if outputs == 1 and groups == x.shape[1] > 1:
+        return correlate_each(x, w, b, geometry, y, rectify)
     x = xp.ascontiguousarray(x)
     images, channels, height, width = y.shape
     column_bytes = (groups * taps_in + channels) * x.dtype.itemsize
@@ -42,6 +44,8 @@ def scatter(x: Array, w: Array, b: Array | None, geometry: Any, y: Array) -> Non
     """
     kernel, stride, padding, dilation, groups = geometry
     inputs, group_outputs = w.shape[0] // groups, w.shape[1]
+    if inputs == group_outputs == 1 < groups:
+        return scatter_each(x, w, b, geometry, y)
     by_group = w.reshape(groups, inputs, group_outputs, *kernel)
     if stride == (1, 1) and inputs * math.prod(y.shape[2:]) <= group_outputs * math.prod(x.shape[2:]):
         rotated = by_group.swapaxes(1, 2)[..., ::-1, ::-1].reshape(groups, group_outputs, -1)  # (g, o, c * kh * kw)

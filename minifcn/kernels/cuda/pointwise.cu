@@ -1,9 +1,28 @@
-// The gradient of ReLU, and the update of stochastic gradient descent, each in one pass.
+// ReLU's gradient, of its output or of one bit an element of it, and the update of stochastic gradient descent, each in one pass.
 
 KERNEL relu_backward(const REAL* __restrict__ dy, const REAL* __restrict__ y, REAL* __restrict__ dx, INDEX count) {
   const INDEX n = thread_number();
   if (n >= count) return;
   dx[n] = dy[n] * (REAL)(y[n] > 0);
+}
+
+// A thread makes the bits of eight elements, the first in the highest bit.
+KERNEL positive_bits(const REAL* __restrict__ y, unsigned char* __restrict__ bits, INDEX size, INDEX count) {
+  const INDEX n = thread_number();
+  if (n >= count) return;
+  int byte = 0;
+  for (INDEX k = 0; k < 8; ++k) {
+    const INDEX m = 8 * n + k;
+    if (m < size && y[m] > 0) byte |= 0x80 >> k;
+  }
+  bits[n] = (unsigned char)byte;
+}
+
+KERNEL relu_backward_of_bits(const REAL* __restrict__ dy, const unsigned char* __restrict__ bits,
+                             REAL* __restrict__ dx, INDEX count) {
+  const INDEX n = thread_number();
+  if (n >= count) return;
+  dx[n] = dy[n] * (REAL)(bits[n / 8] >> (7 - n % 8) & 1);
 }
 
 // minifcn/optim.py: V <- momentum V + rate g + rate weight_decay w, then w <- w - V.
