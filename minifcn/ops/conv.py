@@ -27,6 +27,7 @@ from minifcn import parallel, window
 from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
 from minifcn.kernels import cuda, winograd
+from minifcn.kernels.products import multiply
 from minifcn.ops import jobs
 from minifcn.ops.algorithm import choose
 from minifcn.ops.geometry import (
@@ -207,10 +208,10 @@ def _correlate(
         n, _, o, r = part.shape[:4]
         if n * sy * sx == 1:
             product = part.reshape(groups, o, r * width)  # a view: the product goes straight into y
-            xp.matmul(weights, cols, out=product)
+            multiply(xp, weights, cols, out=product)
         else:
             product = parallel.workspace(xp, "product", (groups, weights.shape[1], cols.shape[2]), y.dtype)
-            xp.matmul(weights, cols, out=product)
+            multiply(xp, weights, cols, out=product)
             part[...] = product.reshape(groups, o, sy, sx, n, r, width).transpose(4, 0, 1, 5, 2, 6, 3)
         if bias is not None:
             part += bias[:, job.outputs, None, None, None, None]
