@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fakecuda
 import fakegpu
 import numpy as np
 import pytest
@@ -13,10 +14,22 @@ from minifcn.errors import BackendError
 @pytest.fixture(params=["numpy", "fakegpu", "cupy"])
 def xp(request):
     """Each array library in turn: one body of tests for all. Skipped for CuPy where there is no GPU."""
-    if request.param == "fakegpu":
+    return _library(request.param)
+
+
+@pytest.fixture(params=["fakegpu", "cupy"])
+def device(request):
+    """Each array library that has kernels of its own, in CUDA C. Skipped where they cannot be compiled."""
+    if request.param == "fakegpu" and not fakecuda.COMPILER:
+        pytest.skip("no g++ to compile the CUDA sources as C++")
+    return _library(request.param)
+
+
+def _library(name):
+    if name == "fakegpu":
         return fakegpu
     try:
-        return backend.namespace(request.param)
+        return backend.namespace(name)
     except BackendError as error:
         pytest.skip("no GPU:" + str(error).partition(":")[2].partition(";")[0])  # one short line: there are hundreds
 

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import fakecuda
-import fakegpu
 import numpy as np
 import pytest
 import test_winograd
 
 from minifcn import backend, ops, window
-from minifcn.errors import BackendError
 from minifcn.gradcheck import cases
 from minifcn.kernels import cuda
-from minifcn.kernels.cuda import columns, conv, launch, loss
+from minifcn.kernels.cuda import columns, conv, launch
+from minifcn.kernels.cuda import sum as sums
 from minifcn.layers import Param
 from minifcn.ops import bits
 from minifcn.optim import MomentumSGD
 
 #: What a kernel's own order of operations, and a GPU's fused multiply-add, may change, beside the largest value.
 TOLERANCE = {np.float32: 2e-6, np.float64: 1e-13}
-
-
-@pytest.fixture(params=["fakegpu", "cupy"])
-def device(request):
-    """Each library of arrays that has kernels."""
-    if request.param == "fakegpu":
-        if not fakecuda.COMPILER:
-            pytest.skip("no g++ to compile the CUDA sources as C++")
-        return fakegpu
-    try:
-        return backend.namespace("cupy")
-    except BackendError as error:
-        pytest.skip("no GPU:" + str(error).partition(":")[2].partition(";")[0])
 
 
 def results(case, xp, dtype, seed=0):
@@ -191,10 +177,14 @@ def test_a_window_of_nothing_but_nan_or_infinity(device):
     np.testing.assert_array_equal(backend.to_numpy(cache.winner), expected_cache.winner)
 
 
-def test_a_sum_of_many_rounds(device, rng):
-    values = rng.normal(size=70_001)
-    found = backend.to_numpy(loss.total(device, device.asarray(values)))
+@pytest.mark.parametrize("size", [1, 256, 70_001])
+def test_sums_of_many_rounds(size, device, rng):
+    values = rng.normal(size=size)
+    found = backend.to_numpy(sums.total(device.asarray(values)))
     assert found.shape == () and found == pytest.approx(values.sum(), rel=1e-12)
+    for dtype in TOLERANCE:
+        found = backend.to_numpy(cuda.sum_of_squares(device.asarray(values.astype(dtype))))
+        assert found.dtype == np.float64 and found == pytest.approx((values.astype(dtype) ** 2.0).sum(), rel=1e-6)
 
 
 def test_other_dtypes_go_without_kernels(device):

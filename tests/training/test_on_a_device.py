@@ -31,12 +31,24 @@ def steps(xp, monkeypatch, count=2, **settings):
 
 
 @pytest.mark.parametrize("settings", [{}, {"loss": "mean"}], ids=str)
-def test_steps_are_as_on_the_cpu_and_read_nothing_back(settings, monkeypatch):
+def test_steps_are_as_on_the_cpu(settings, device, monkeypatch):
     expected, weights, _ = steps(np, monkeypatch, **settings)
-    losses, there, (to_device, to_host, ahead) = steps(fakegpu, monkeypatch, **settings)
+    losses, there, _ = steps(device, monkeypatch, **settings)
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
     for name, value in weights.items():
         np.testing.assert_allclose(there[name], value, rtol=0, atol=1e-4 * max(np.abs(value).max(), 1e-2))
+
+
+def test_two_runs_have_the_same_bits(device, monkeypatch):
+    losses, weights, _ = steps(device, monkeypatch)
+    again, once_more, _ = steps(device, monkeypatch)
+    assert losses == again
+    for name, value in weights.items():
+        np.testing.assert_array_equal(once_more[name], value)
+
+
+def test_a_step_reads_nothing_back_and_finds_its_batch_there(monkeypatch):
+    _, _, (to_device, to_host, ahead) = steps(fakegpu, monkeypatch)
     assert to_host == 0  # nothing of the step is waited for
     assert ahead >= 2 * 4  # pictures and labels, four batches
     assert to_device <= 2 * 4  # numbers

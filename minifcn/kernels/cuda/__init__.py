@@ -10,6 +10,7 @@ from minifcn.kernels.cuda.loss import softmax_loss, softmax_loss_backward
 from minifcn.kernels.cuda.norm import local_response_norm, local_response_norm_backward
 from minifcn.kernels.cuda.pointwise import positive_bits, relu_backward, relu_backward_of_bits, sgd_update
 from minifcn.kernels.cuda.pool import avg_pool, avg_pool_backward, max_pool, max_pool_backward
+from minifcn.kernels.cuda.sum import sum_of_squares
 
 __all__ = [
     "avg_pool",
@@ -28,5 +29,6 @@ __all__ = [
     "sgd_update",
     "softmax_loss",
     "softmax_loss_backward",
+    "sum_of_squares",
     "winograd",
 ]

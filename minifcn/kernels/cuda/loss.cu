@@ -43,12 +43,3 @@ KERNEL softmax_loss_backward(const REAL* __restrict__ probabilities, const int* 
   const REAL gradient = probabilities[n] * weight - (labels[pixel] == c ? weight : (REAL)0);
   dscores[n] = weights[pixel] == 0 ? (REAL)0 : gradient;
 }
-
-// One round of a sum in fixed order: a thread adds up every `sums`-th value, from its own number on.
-KERNEL fold(const double* __restrict__ values, double* __restrict__ partial, INDEX length, INDEX sums) {
-  const INDEX n = thread_number();
-  if (n >= sums) return;
-  double sum = 0;
-  for (INDEX m = n; m < length; m += sums) sum += values[m];
-  partial[n] = sum;
-}

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from minifcn.backend import Array, Namespace, xp_of
+from minifcn.backend import Array, xp_of
 from minifcn.kernels.cuda.launch import launch
-
-#: Values that one thread adds up in a round of a sum.
-_FOLD = 256
+from minifcn.kernels.cuda.sum import total
 
 
 def softmax_loss(
@@ -29,7 +27,7 @@ def softmax_loss(
     options = ignore_index, mask is not None, class_weights is not None
     scalars = classes, height * width, *options, clean.size
     launch(xp, "loss", "softmax_loss", scores.dtype, clean.size, *inputs, *outputs, *scalars)
-    return total(xp, losses), probabilities, clean, weights
+    return total(losses), probabilities, clean, weights
 
 
 def softmax_loss_backward(probabilities: Array, labels: Array, weights: Array, factor: Array) -> Array:
@@ -41,14 +39,3 @@ def softmax_loss_backward(probabilities: Array, labels: Array, weights: Array, f
     scalars = probabilities.shape[1], area, dscores.size
     launch(xp, "loss", "softmax_loss_backward", dscores.dtype, dscores.size, *arrays, *scalars)
     return dscores
-
-
-def total(xp: Namespace, values: Array) -> Array:
-    """The sum of float64 values, an array of shape (), in a fixed order: rounds of sums over equal steps."""
-    length = values.size
-    while length > 1:
-        sums = -(-length // _FOLD)
-        partial = xp.empty(sums, xp.float64)
-        launch(xp, "loss", "fold", xp.float64, sums, values, partial, length, sums)
-        values, length = partial, sums
-    return values.reshape(())
