@@ -107,9 +107,13 @@ def ops() -> list[OpCase]:
     return found
 
 
-def matmul(side: int = 2048) -> OpCase:
+PRODUCT = "matrix product"
+
+
+def product(threads: int, side: int = 2048) -> OpCase:
     """The product of two square matrices: the machine's yardstick."""
-    return OpCase(f"matrix product of {side}", "matmul", "forward", (side, side), {}, side**3)
+    name = f"{PRODUCT} of {side}, {threads} thread{'s' * (threads > 1)}"
+    return OpCase(name, "matmul", "forward", (side, side), {}, side**3)
 
 
 def nets(side: int = 500) -> list[NetCase]:

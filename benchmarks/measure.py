@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from tqdm import tqdm
@@ -80,18 +81,18 @@ def train(options: Options) -> None:
 def _duels(subject: str, chosen: Sequence[Case], opponents: dict[str, Opponent], options: Options) -> None:
     """The machine's rate of products first, then the cases, which are told as shares of it."""
     results = _results(subject, opponents, options)
-    common = {"commit": machine.commit(), "rate": 0.0}
-    for threads in dict.fromkeys((1, options.setting.threads)) if options.setting.device == "cpu" else (0,):
-        for opponent in opponents.values() if threads else ():
+    common = {"threads": options.setting.threads, "commit": machine.commit(), "rate": 0.0}
+    for threads in dict.fromkeys((1, options.setting.threads)):
+        for opponent in opponents.values():
             opponent.set_threads(threads)
-        row = duel(cases.matmul(), opponents, options.repeats)
-        common["rate"] = max(row["macs"] / min(seconds) for seconds in row["seconds"].values())
-        results.add({**row, **common, "threads": threads or options.setting.threads})
+        row = duel(cases.product(threads), opponents, options.repeats)
+        common["rate"] = max(row["macs"] / median(seconds) for seconds in row["seconds"].values())
+        results.add({**row, **common})
     with tqdm(total=len(chosen) * options.repeats, desc=subject, unit="turn", disable=not sys.stderr.isatty()) as bar:
         for case in chosen:
             bar.set_postfix_str(case.name)
             row = duel(case, opponents, options.repeats, bar.update)
-            results.add({**row, **common, "threads": options.setting.threads})
+            results.add({**row, **common})
 
 
 def _peaks(case: NetCase, engines: Sequence[str], setting: Setting) -> tuple[dict[str, Any], dict[str, str]]:
@@ -113,6 +114,8 @@ def _opponents(options: Options, setting: Setting | None = None) -> Iterator[dic
             try:
                 found[engine] = stack.enter_context(Opponent(engine, setting or options.setting))
             except Absent as error:
+                if engine == options.engines[0]:
+                    raise
                 if engine not in _told:
                     print(f"{engine} takes no part: {error}", file=sys.stderr)
                     _told.add(engine)

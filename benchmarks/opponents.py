@@ -69,7 +69,7 @@ class Opponent:
         return self._ask("peak")
 
     def set_threads(self, threads: int) -> None:
-        """Another number of threads, on the CPU."""
+        """Another number of threads on the CPU, from now on."""
         self._ask("threads", threads=threads)
 
     def close(self) -> None:

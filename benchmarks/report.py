@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from benchmarks import tables
+from benchmarks import cases, tables
+from benchmarks.cases import PRODUCT
 from benchmarks.results import read
 from minifcn.files import atomic_path
 
@@ -19,7 +21,7 @@ TITLES = {
 
 def show(folder: Path, subject: str) -> None:
     """Print a subject's table."""
-    rows = read(folder / f"{subject}.json")["rows"]
+    rows = _rows(folder, subject)["rows"]
     if rows:
         print(f"{TITLES[subject]}{_threads(rows)}\n{tables.text(tables.SUBJECTS[subject](rows))}\n")
         for reason in sorted({f"{who}: {why}" for row in rows for who, why in row.get("absent", {}).items()}):
@@ -30,7 +32,7 @@ def write(folder: Path) -> list[Path]:
     """All tables as `tables.md`, ratios.png and growth.png; returns what has been written."""
     from benchmarks import picture  # matplotlib: not before it is needed
 
-    found = {subject: read(folder / f"{subject}.json") for subject in TITLES}
+    found = {subject: _rows(folder, subject) for subject in TITLES}
     there = {subject: each for subject, each in found.items() if each["rows"]}
     machines = dict.fromkeys(", ".join(each["machine"].values()) for each in there.values())
     lines = [*(f"Measured on {told}.\n" for told in machines)]
@@ -41,10 +43,24 @@ def write(folder: Path) -> list[Path]:
         lines += [f"`python -m benchmarks {subject}` at {commits}", ""]
     with atomic_path(folder / "tables.md") as beside:
         beside.write_text("\n".join(lines))
-    groups = {TITLES[subject]: there[subject]["rows"] for subject in ("nets", "memory", "ops") if subject in there}
+    groups = {
+        TITLES[subject]: [row for row in there[subject]["rows"] if not row["case"].startswith(PRODUCT)]
+        for subject in ("nets", "memory", "ops")
+        if subject in there
+    }
     picture.ratios(groups, folder / "ratios.png")
     picture.growth(found["growth"]["rows"], folder / "growth.png")
     return [path for name in ("tables.md", "ratios.png", "growth.png") if (path := folder / name).exists()]
+
+
+def _rows(folder: Path, subject: str) -> dict[str, Any]:
+    """A subject's file, its rows in the order of the cases, whatever the order that they were measured in."""
+    found = read(folder / f"{subject}.json")
+    names = [case.name for case in cases.ops()] + [case.name for case in cases.memory()]
+    place = {name: k for k, name in enumerate(names, start=1)}
+    if subject in ("ops", "nets", "memory"):
+        found["rows"].sort(key=lambda row: 0 if row["case"].startswith(PRODUCT) else place.get(row["case"], len(place)))
+    return found
 
 
 def _threads(rows: list[dict]) -> str:

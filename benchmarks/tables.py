@@ -59,7 +59,7 @@ def growth(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
         start = first.setdefault(row["axis"], row)
         for name, seconds in row["seconds"].items():
             cells[f"{ENGINES[name]}, ms"] = number(1e3 * median(seconds))
-            if row["units"] != start["units"]:
+            if name in start["seconds"]:
                 each = median(seconds) / row["units"] / (median(start["seconds"][name]) / start["units"])
                 cells[f"{ENGINES[name]}, time a unit"] = f"{each:.2f}"
         for name, peak in row["peak"].items():

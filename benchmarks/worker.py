@@ -26,18 +26,21 @@ class Server:
     engine: ModuleType
     work: Work | None = None
 
+    device: tuple[str, bool] = ("cpu", False)
+
     def start(self, engine: str, threads: int, device: str, tf32: bool) -> dict[str, Any]:
         """Imports the engine; tells its libraries, and what the imports take."""
         try:
             self.engine = importlib.import_module(f"benchmarks.engines.{engine}")
         except ImportError as error:
             raise Unable(f"not installed here ({error})") from error
-        self.engine.start(threads, device, tf32)
+        self.device = device, tf32
+        self.engine.start(threads, *self.device)
         return {"versions": self.engine.versions(), "imports": rss.now()}
 
     def threads(self, threads: int) -> None:
         """From now on."""
-        self.engine.start(threads, "cpu", False)
+        self.engine.start(threads, *self.device)
 
     def prepare(self, case: Case, alike: bool) -> None:
         """Makes a case ready; the one before it goes first."""

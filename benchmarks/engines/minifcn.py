@@ -10,9 +10,10 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from benchmarks import draw
 from benchmarks.cases import CLASSES, Case, NetCase, OpCase
-from benchmarks.engines import Work
+from benchmarks.engines import Unable, Work
 from minifcn import backend, models, ops, optim, parallel
 from minifcn.backend import Array
+from minifcn.errors import BackendError
 from minifcn.layers import Param
 
 _xp: Any = np
@@ -51,7 +52,10 @@ NEEDS = {"dx": (True, False, False), "dw": (False, True, True)}
 def start(threads: int, device: str, tf32: bool) -> None:
     """Threads, and where arrays live. TF32 is CuPy's own setting, CUPY_TF32, which the parent sets."""
     global _xp, _threads
-    _xp, _threads = backend.for_device(device), threads
+    try:
+        _xp, _threads = backend.for_device(device), threads
+    except BackendError as error:
+        raise Unable(str(error)) from error
     parallel.set_threads(threads)
 
 

@@ -1,4 +1,8 @@
-"""PyTorch, eager: the same operations, and the same nets written in plain PyTorch (pytorch_nets.py)."""
+"""PyTorch, eager: the same operations, and the same nets written in plain PyTorch (pytorch_nets.py).
+
+A fair opponent: inference mode, ReLUs in place, gradients set to None, and SGD(fused=True), whose one pass over the
+weights takes a ninth of the default's time on two cores.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from torch import Tensor
 
 from benchmarks import draw
 from benchmarks.cases import CLASSES, Case, NetCase, OpCase
-from benchmarks.engines import Work, pytorch_nets
+from benchmarks.engines import Unable, Work, pytorch_nets
 
 _device = "cpu"
 
@@ -41,6 +45,8 @@ def start(threads: int, device: str, tf32: bool) -> None:
     torch.set_num_threads(threads)
     _device = "cuda" if device == "gpu" else "cpu"
     if _device == "cuda":
+        if not torch.cuda.is_available():
+            raise Unable("sees no GPU")
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
         torch.backends.cudnn.benchmark = True
         torch.zeros(1, device=_device)
@@ -134,6 +140,7 @@ def _net(case: NetCase, alike: bool) -> Work:
         lr=1e-10,
         momentum=0.99,
         weight_decay=5e-4,
+        fused=True,
     )
 
     def forward() -> Tensor:
@@ -170,7 +177,7 @@ def _net(case: NetCase, alike: bool) -> Work:
 def _sgd(case: OpCase, arrays: dict[str, Tensor]) -> Work:
     param = torch.nn.Parameter(arrays["x"])
     param.grad = arrays["dx"]
-    sgd = torch.optim.SGD([param], **case.settings)
+    sgd = torch.optim.SGD([param], **case.settings, fused=True)
 
     def results() -> dict[str, np.ndarray]:
         sgd.step()
