@@ -10,6 +10,7 @@ the same bits on 1, 2 or 16 threads.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import sys
 import threading
@@ -28,6 +29,11 @@ R = TypeVar("R")
 
 #: Below this many bytes, waking a thread costs more than it saves (measured: about 30 microseconds).
 SMALL = 1 << 17
+
+#: Bytes of each array that one call of an elementwise function works on. Every call hands the interpreter's lock back
+#: and forth, which takes longest where another thread waits for it: with half of this, or less, two threads were no
+#: faster than one.
+PART = 1 << 20
 
 #: How long a thread may keep the interpreter's lock that another waits for. Python's own 5 ms are longer than most
 #: bands take; with a tenth of that, a training step of the tiny net took 61 ms instead of 71 on two cores.
@@ -114,8 +120,9 @@ class _Errand:
                 self.turn.release()
 
     def end(self) -> None:
-        """In the caller: the worker has helped, or will not begin any more."""
+        """In the caller: the worker has helped, or will not begin any more. Lets go of what the work refers to."""
         self.turn.acquire()
+        del self.work
 
 
 def _serve(errands: SimpleQueue[_Errand | None]) -> None:
@@ -205,11 +212,15 @@ def elementwise(xp: Namespace, function: Callable[..., object], *arrays: Array) 
     `function` must write its result into one of the parts. All arrays must be C-contiguous; on other backends, and for
     small arrays, it is called once with the whole arrays.
     """
-    if xp is not np or arrays[0].nbytes <= SMALL or not all(a.flags.c_contiguous for a in arrays):
+    count = -(-arrays[0].nbytes // PART)
+    if xp is not np or count < 2 or not all(a.flags.c_contiguous for a in arrays):
         function(*arrays)
         return
     flat = [a.reshape(-1) for a in arrays]
-    run(xp, lambda part: function(*(a[part] for a in flat)), split(flat[0].size, flat[0].itemsize, 4 * SMALL))
+    parts = split(
+        flat[0].size, 1, -(-flat[0].size // (count + count % 2))
+    )  # even, so that no core waits for a last one
+    run(xp, lambda part: function(*(a[part] for a in flat)), parts)
 
 
 def workspace(xp: Namespace, name: str, shape: tuple[int, ...], dtype: np.dtype) -> Array:
@@ -219,7 +230,7 @@ def workspace(xp: Namespace, name: str, shape: tuple[int, ...], dtype: np.dtype)
     """
     if xp is not np:
         return xp.empty(shape, dtype)
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     buffer = getattr(_team.local, name, None)
     if buffer is None or buffer.nbytes < size:
         buffer = np.empty(size, np.uint8)

@@ -186,16 +186,20 @@ def test_nothing_of_a_run_stays_alive_in_its_workers():
             time.sleep(0.001)
             return k
 
+    def ran() -> weakref.ref:
+        task = Task()
+        assert parallel.run(np, task, range(6)) == list(range(6))
+        return weakref.ref(task)
+
     parallel.set_threads(2)
-    task = Task()
-    gone = weakref.ref(task)
-    parallel.run(np, task, range(6))
-    del task
-    for _ in range(1000):  # the worker may still be on its way back
-        if gone() is None:
-            break
-        time.sleep(0.001)
-    assert gone() is None
+    helped = ran()
+    asleep = threading.Event()
+    parallel._team.post(parallel._Errand(asleep.wait))
+    not_begun = ran()
+    assert not_begun() is None
+    asleep.set()
+    parallel.run(np, lambda _: None, range(2))
+    assert helped() is None
 
 
 def test_a_net_multiplies_on_one_blas_thread_outside_of_runs_too():

@@ -88,6 +88,7 @@ CONV = (
     _conv("stride 2, padding 1, odd remainder", (2, 3, 6, 7), (4, 3, 3, 3), stride=2, padding=1),
     _conv("stride 2x3, padding 1x2, kernel 3x2", (2, 3, 5, 8), (4, 3, 3, 2), stride=(2, 3), padding=(1, 2)),
     _conv("stride 3 > kernel 2: pixels nobody sees", (2, 3, 7, 8), (4, 3, 2, 2), stride=3),
+    _conv("the same, one image", (1, 3, 7, 8), (4, 3, 2, 2), stride=3),
     _conv("stride 2, kernel 5, padding 2", (2, 3, 6, 9), (4, 3, 5, 5), stride=2, padding=2),
     _conv("padding 3 > kernel 2", (2, 3, 4, 1), (4, 3, 2, 2), padding=3),
     _conv("dilation 2", (1, 2, 6, 7), (3, 2, 3, 3), dilation=2, padding=1),

@@ -19,6 +19,9 @@ ALGORITHMS = ("auto", "im2col", "winograd")
 #: C + O: it pays from 64 channels to 64 on, and once there are tiles enough to repay transforming the weights.
 LEAST_CHANNELS = 32
 LEAST_TILES = 64
+#: Its bands are many small calls, which two threads do in turns rather than at once: of so many products for each of
+#: the 36 points it pays on two threads, too (64 to 64 channels from 256 tiles on).
+LEAST_PRODUCTS = 1 << 20
 
 
 def choose(
@@ -34,6 +37,7 @@ def choose(
     possible = kernel == (3, 3) and stride == dilation == (1, 1) and groups == 1 and dtype == np.float32
     if wanted == "im2col" or not possible:
         return "im2col"
+    tiles = images * winograd.tiles_along(size[0]) * winograd.tiles_along(size[1])
     pays = channels * outputs >= LEAST_CHANNELS * (channels + outputs)
-    pays = pays and images * winograd.tiles_along(size[0]) * winograd.tiles_along(size[1]) >= LEAST_TILES
+    pays = pays and tiles >= LEAST_TILES and channels * outputs * tiles >= LEAST_PRODUCTS
     return "winograd" if pays or wanted == "winograd" else "im2col"

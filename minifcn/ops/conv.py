@@ -206,15 +206,15 @@ def _correlate(
         weights = w[:, job.outputs.start * sy * sx : job.outputs.stop * sy * sx]
         part = target[job.band.images, :, job.outputs, job.band.rows]  # (n, groups, o, R, sy, OW, sx)
         n, _, o, r = part.shape[:4]
-        if n * sy * sx == 1:
-            product = part.reshape(groups, o, r * width)  # a view: the product goes straight into y
-            multiply(xp, weights, cols, out=product)
-        else:
-            product = parallel.workspace(xp, "product", (groups, weights.shape[1], cols.shape[2]), y.dtype)
-            multiply(xp, weights, cols, out=product)
-            part[...] = product.reshape(groups, o, sy, sx, n, r, width).transpose(4, 0, 1, 5, 2, 6, 3)
+        in_place = n * sy * sx == 1  # a view of y takes the product; else it waits to be dealt out
+        shape = (groups, o * sy * sx, n * r * width)
+        product = part.reshape(shape) if in_place else parallel.workspace(xp, "product", shape, y.dtype)
+        multiply(xp, weights, cols, out=product)
+        dealt = product.reshape(groups, o, sy, sx, n, r, width).transpose(4, 0, 1, 5, 2, 6, 3)
         if bias is not None:
-            part += bias[:, job.outputs, None, None, None, None]
+            xp.add(dealt, bias[:, job.outputs, None, None, None, None], out=part)
+        elif not in_place:
+            part[...] = dealt
         if rectify:
             xp.maximum(part, 0, out=part)
 
@@ -320,14 +320,14 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
             part = part.reshape(groups, part.shape[1], -1)
             if flipped:
                 product = parallel.workspace(xp, "product", (groups, taps_in, total.shape[1]), x.dtype)
-                xp.matmul(cols, part.swapaxes(1, 2), out=product)
+                _multiply(xp, cols, part.swapaxes(1, 2), out=product)
                 product = product.swapaxes(1, 2)
             elif k == 0:  # straight into its place: fc6's weights alone are 0.4 GiB
-                xp.matmul(part, cols.swapaxes(1, 2), out=total)
+                _multiply(xp, part, cols.swapaxes(1, 2), out=total)
                 continue
             else:
                 product = parallel.workspace(xp, "product", total.shape, x.dtype)
-                xp.matmul(part, cols.swapaxes(1, 2), out=product)
+                _multiply(xp, part, cols.swapaxes(1, 2), out=product)
             if k == 0:
                 total[...] = product
             else:
@@ -337,6 +337,17 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
     for lane in range(1, lanes):
         sums[0] += sums[lane]
     return sums[0]
+
+
+def _multiply(xp: Namespace, a: Array, b: Array, out: Array) -> None:
+    """`xp.matmul(a, b, out=out)` of a matrix for each group, without the interpreter's lock.
+
+    However long its sums are, NumPy's matmul keeps the lock if its results are 500 numbers or fewer. dot does not.
+    """
+    if len(out) == 1 and out.flags.c_contiguous:
+        xp.dot(a[0], b[0], out=out[0])
+    else:
+        xp.matmul(a, b, out=out)
 
 
 # --- how the work is cut ----------------------------------------------------------------------------------------------
@@ -368,7 +379,8 @@ def _phases(kernel: int, stride: int, dilation: int) -> _Phases:
 def _columns(xp: Namespace, x: Array, geometry: Geometry, band: window.Band, out_width: int) -> Array:
     """The im2col columns of a band, a matrix for each group: (groups, C/groups * kh * kw, n * R * out_width)."""
     kernel, stride, padding, dilation, groups = geometry
-    if kernel == stride == (1, 1) and padding == (0, 0) and band.images.stop - band.images.start == 1:
+    inside = band.rows.stop <= x.shape[2] and out_width == x.shape[3]  # the gather of a stride looks beyond x
+    if kernel == stride == (1, 1) and padding == (0, 0) and inside and band.images.stop - band.images.start == 1:
         rows = x[band.images.start, :, band.rows]  # (C, R, W): the columns of a 1x1 kernel are the picture, uncopied
         return rows.reshape(groups, rows.shape[0] // groups, -1)
     images = x[band.images].swapaxes(0, 1)  # (C, n, H, W)
@@ -390,7 +402,12 @@ def _by_group(w: Array, groups: int) -> Array:
 
 def _sum_channels(xp: Namespace, dy: Array) -> Array:
     """db: (O,), dy summed over images and positions, images in order."""
-    totals = xp.zeros(dy.shape[1], dy.dtype)
-    for image in dy:
-        totals += image.reshape(image.shape[0], -1).sum(axis=1)
-    return totals
+    n, outputs, height, width = dy.shape
+    flat = dy.reshape(n, outputs, height * width)
+    db = xp.empty(outputs, dy.dtype)
+
+    def work(block: slice) -> None:
+        flat[:, block].sum(axis=2).sum(axis=0, out=db[block])
+
+    parallel.run(xp, work, parallel.split(outputs, n * height * width * dy.itemsize, 4 * parallel.PART))
+    return db
