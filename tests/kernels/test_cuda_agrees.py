@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
+
 import fakecuda
+import fakegpu
 import numpy as np
 import pytest
 import test_winograd
@@ -67,6 +70,49 @@ def test_a_convolution_in_many_bands_is_the_same(case, parts, device, monkeypatc
     """Of some images, of rows of one image, of blocks of channels; most of them do not divide evenly."""
     monkeypatch.setattr(window, "GPU_BAND_BYTES", 8 * int(np.prod(case.shapes["x"])) * 9 // parts)
     assert_agree(results(case, device, np.float64), results(case, np, np.float64), TOLERANCE[np.float64])
+
+
+@pytest.fixture
+def live(monkeypatch):
+    """The bytes that arrays of the stand-in hold together, at most so far: {"now", "peak"}."""
+    held, known, make = {"now": 0, "peak": 0}, set(), fakegpu.ndarray.__init__
+
+    def forget(where, size):
+        known.remove(where)
+        held["now"] -= size
+
+    def counted(self, host):
+        make(self, host)
+        if host.base is None and id(host) not in known:
+            known.add(id(host))
+            weakref.finalize(host, forget, id(host), host.nbytes)
+            held["now"] += host.nbytes
+            held["peak"] = max(held.values())
+
+    monkeypatch.setattr(fakegpu.ndarray, "__init__", counted)
+    return held
+
+
+@pytest.mark.skipif(not fakecuda.COMPILER, reason="no g++ to compile the CUDA sources as C++")
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd"])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_a_convolution_s_workspace_is_bounded(kernel, algorithm, live, monkeypatch):
+    budget = 1 << 17
+    monkeypatch.setattr(window, "GPU_BAND_BYTES", budget)
+    shape, w = (2, 8, 60, 70), fakegpu.ones((6, 8, kernel, kernel), np.float32)
+    x, b = fakegpu.ones(shape, np.float32), fakegpu.ones(6, np.float32)
+    assert 8 * kernel**2 * 60 * 70 * 4 > 4 * budget
+    start = live["now"]
+    y, cache = ops.conv2d(x, w, b, padding=1, algorithm=algorithm)
+    live["peak"] -= start
+    # Beside the output, a band, rounded up to a row; and the weights, of which Winograd makes 36 numbers from 9.
+    budget += (8 * kernel**2 + 6) * 4 * y.shape[3]
+    assert y.nbytes < live["peak"] <= y.nbytes + budget + 4 * w.nbytes
+    dy, start = fakegpu.ones(y.shape, np.float32), live["now"]
+    live["peak"] = 0
+    dx, dw, db = ops.conv2d_backward(dy, cache)
+    live["peak"] -= start
+    assert dx.nbytes < live["peak"] <= dx.nbytes + budget + 2 * 4 * w.nbytes + dw.nbytes + 2 * db.nbytes  # dw is summed
 
 
 @pytest.mark.parametrize("case", cases.CONV[:8], ids=str)

@@ -1,7 +1,7 @@
 """Convolution on the GPU: the three pieces of `minifcn.ops.conv`, columns by kernels, products by cuBLAS.
 
-A band's columns, and its product, take `window.GPU_BAND_BYTES` at most (or those of one row); the memory pool hands the
-same to the next band and the next layer.
+A band's columns, and its product, take `window.GPU_BAND_BYTES`, rounded up to a row; the memory pool hands the same to
+the next band and the next layer.
 """
 
 from __future__ import annotations
@@ -32,9 +32,11 @@ def correlate(x: Array, w: Array, b: Array | None, geometry: Any, y: Array, rect
         alone = band.images.stop - band.images.start == 1 and band.rows == slice(0, height)
         if alone and b is None and not rectify:
             _product(xp, w, columns, y[band.images].reshape(groups, outputs, -1))  # straight into its place
-            continue
-        product = xp.empty((groups, outputs, columns.shape[2]), y.dtype)
-        epilogue(_product(xp, w, columns, product), b, y, band, rectify)
+        else:
+            product = xp.empty((groups, outputs, columns.shape[2]), y.dtype)
+            epilogue(_product(xp, w, columns, product), b, y, band, rectify)
+            del product
+        del columns  # before the next band's are made
 
 
 def scatter(x: Array, w: Array, b: Array | None, geometry: Any, y: Array) -> None:
@@ -70,6 +72,7 @@ def scatter(x: Array, w: Array, b: Array | None, geometry: Any, y: Array) -> Non
             _product(xp, left, right, columns)
             laid_out = columns.reshape(some.stop - some.start, *kernel, len(part), *x.shape[2:])
             col2im(laid_out, y[here], stride, padding, dilation, b, some.start)
+            del columns, laid_out
 
 
 def correlate_weight(x: Array, dy: Array, geometry: Any) -> Array:
@@ -87,6 +90,7 @@ def correlate_weight(x: Array, dy: Array, geometry: Any) -> Array:
             _product(xp, part, columns.swapaxes(1, 2), dw)
         else:
             dw += _product(xp, part, columns.swapaxes(1, 2), xp.empty(dw.shape, dw.dtype))
+        del columns, part
     return dw
 
 

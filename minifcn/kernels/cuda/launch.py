@@ -21,7 +21,7 @@ _REALS = {"float32": "float", "float64": "double"}
 
 def serves(xp: Namespace, dtype: np.dtype) -> bool:
     """Whether there are kernels for arrays of this library and dtype."""
-    return hasattr(xp, "RawModule") and str(dtype) in _REALS
+    return xp is not np and hasattr(xp, "RawModule") and str(dtype) in _REALS
 
 
 def launch(
@@ -47,8 +47,7 @@ def launch(
         index(argument) if isinstance(argument, int) else real(argument) if isinstance(argument, float) else argument
         for argument in arguments
     ]
-    options = options_for(dtype, index is np.int64, flags)
-    kernel = _module(xp, source, options).get_function(name)
+    kernel = _kernel(xp, source, name, np.dtype(dtype), index is np.int64, flags)
     kernel((-(-count // BLOCK),), (BLOCK,), tuple(exact))
 
 
@@ -62,6 +61,11 @@ def code(*sources: str) -> str:
     """The text of the named `.cu` files, after what all of them share."""
     folder = Path(__file__).parent
     return "\n".join((folder / f"{name}.cu").read_text(encoding="utf-8") for name in ("prelude", *sources))
+
+
+@functools.cache
+def _kernel(xp: Namespace, source: str, name: str, dtype: np.dtype, wide: bool, flags: tuple[str, ...]) -> Any:
+    return _module(xp, source, options_for(dtype, wide, flags)).get_function(name)
 
 
 @functools.cache

@@ -45,6 +45,7 @@ def correlate_weight(x: Array, dy: Array, padding: Pair) -> Array:
             xp.matmul(m, v, out=du)
         else:
             du += xp.matmul(m, v)
+        del v, m  # before the next band's are made
     dw = xp.empty((outputs, inputs, 3, 3), x.dtype)
     launch(xp, "winograd", "winograd_filter_backward", x.dtype, outputs * inputs, du, dw, outputs * inputs)
     return dw
@@ -76,8 +77,8 @@ def _transformed(x: Array, u: Array, b: Array | None, padding: Pair, y: Array, r
         v = _inputs(x, padding, band, channels_last=False)  # (36, C, T)
         m = xp.matmul(u, v)  # (36, O, T)
         scalars = *y.shape[1:], *band, b is not None, rectify, outputs * band.tiles
-        arrays = m, m if b is None else b, y
-        launch(xp, "winograd", "winograd_output", x.dtype, outputs * band.tiles, *arrays, *scalars)
+        launch(xp, "winograd", "winograd_output", x.dtype, outputs * band.tiles, m, u if b is None else b, y, *scalars)
+        del v, m
 
 
 def _filters(w: Array, outputs: int, inputs: int, out_step: int, in_step: int, rotate: bool) -> Array:
