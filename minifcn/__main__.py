@@ -20,6 +20,7 @@ COMMANDS = {
     "explain": ("minifcn.explain", "shapes, receptive fields, cost and memory of a net, layer by layer"),
     "gradcheck": ("minifcn.gradcheck.__main__", "compare every backward pass with finite differences"),
     "experiments": ("minifcn.experiments.__main__", "the paper's experiments, each printed beside its figures"),
+    "course": ("minifcn.course.__main__", "assignments: build what is handed out, grade what comes back"),
     "data": ("minifcn.data.__main__", "check a data set before training on it"),
 }
 

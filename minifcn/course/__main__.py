@@ -1,0 +1,138 @@
+"""`python -m minifcn.course build|grade|selftest`: assignments handed out, collected and graded without a server."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from minifcn.command import Parser, reports_errors
+from minifcn.course import gradebook
+from minifcn.course.assignment import FOLDER, Assignment, names
+from minifcn.course.build import build, write
+from minifcn.course.grade import grade
+from minifcn.course.selftest import Report, Row, accidents, selftest
+from minifcn.course.submissions import collect
+from minifcn.errors import ConfigError, counted
+
+_DESCRIPTION = """\
+Assignments, each made of one solved source: zips for students and for Gradescope, grades for a folder of submissions,
+and a test of the grader itself with wrong solutions.
+
+Each student's code runs in a process of its own, with limits of time and memory. That stops accidents (endless loops,
+100 GB of zeros, os._exit), not attackers: who means to can do there whatever you may. Where that matters, use
+Gradescope, which has a container for each submission.
+"""
+_EPILOG = """\
+examples
+  python -m minifcn.course build 01_conv2d --out dist/course
+  python -m minifcn.course grade 01_conv2d submissions/ --csv grades.csv
+  python -m minifcn.course grade 01_conv2d submissions/ --csv grades.csv --into canvas.csv --key ID --column "A1 (77)"
+  python -m minifcn.course selftest                        all assignments: a minute or two
+exit status: 0 done, 1 selftest found a fault, 2 bad input
+"""
+
+
+def parser() -> Parser:
+    """The command's flags."""
+    flags = Parser(prog="minifcn course", description=_DESCRIPTION, epilog=_EPILOG)
+    commands = flags.add_subparsers(dest="command", required=True, metavar="build|grade|selftest")
+    made = commands.add_parser("build", help="make NAME-student.zip and NAME-gradescope.zip")
+    made.add_argument("name", metavar="NAME", help="a folder of assignments: " + ", ".join(names()))
+    made.add_argument("--out", default="dist/course", metavar="DIR", help="where the zips go (default: dist/course)")
+    graded = commands.add_parser("grade", help="mark a folder of submissions")
+    graded.add_argument("name", metavar="NAME")
+    graded.add_argument("submissions", metavar="SUBMISSIONS", help="a folder, zip or .py a student, as exported")
+    graded.add_argument("--csv", required=True, metavar="FILE", help="the grades, with points by question and messages")
+    graded.add_argument("--into", metavar="CSV", help="an exported gradebook (Canvas, Moodle) to put the points into")
+    graded.add_argument("--key", metavar="COLUMN", help="its column that says who the student is")
+    graded.add_argument("--column", metavar="COLUMN", help="its column that the points go into")
+    tested = commands.add_parser("selftest", help="build, and mark the solution, what is handed out, and mistakes")
+    tested.add_argument("names", nargs="*", metavar="NAME", help="(default: all)")
+    for command in (made, graded, tested):
+        command.add_argument(
+            "--assignments", type=Path, default=FOLDER, metavar="DIR", help="(default: tutorials/assignments)"
+        )
+        command.add_argument(
+            "--tests", type=Path, metavar="DIR", help="private files: DIR/NAME/FILE takes the place of NAME/FILE"
+        )
+    return flags
+
+
+@reports_errors
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    arguments = parser().parse_args(argv)
+    if arguments.tests is not None and not arguments.tests.is_dir():
+        raise ConfigError(f"--tests {arguments.tests}: no such folder")
+    if not names(arguments.assignments):
+        raise ConfigError(f"no assignments in {arguments.assignments}: run in a checkout, or give --assignments DIR")
+    return {"build": _build, "grade": _grade, "selftest": _selftest}[arguments.command](arguments)
+
+
+def _assignment(arguments: argparse.Namespace, name: str) -> Assignment:
+    return Assignment(name, arguments.assignments, arguments.tests)
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    assignment = _assignment(arguments, arguments.name)
+    built = build(assignment)
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    for path in write(assignment, built, out):
+        print(path)
+    print(f"the solution has 100 of 100 points, in {counted(len(built.solution.outcomes), 'case')}")
+    return 0
+
+
+def _grade(arguments: argparse.Namespace) -> int:
+    if (arguments.into is None) != (arguments.key is None) or (arguments.into is None) != (arguments.column is None):
+        raise ConfigError("grade: --into, --key and --column go together")
+    assignment = _assignment(arguments, arguments.name)
+    submissions = collect(Path(arguments.submissions), assignment.files)
+    grades = []
+    for made in grade(build(assignment), submissions, assignment.stubs):
+        grades.append(made)
+        first = made.message.partition("\n")[0]
+        print(f"{made.submission.names[0]:<24} {made.total:5.1f} of {made.most}   {first[:90]}", flush=True)
+    gradebook.write([made.row() for made in grades], Path(arguments.csv))
+    print(f"{counted(len(grades), 'submission')} graded, in {arguments.csv}")
+    if arguments.into:
+        points = {made.submission.names: made.total for made in grades}
+        filled = gradebook.fill(Path(arguments.into), arguments.key, arguments.column, points)
+        print(f"{counted(filled.rows, 'row')} of {arguments.into} filled, column {arguments.column!r}")
+        if filled.strangers:
+            print(f"not in its column {arguments.key!r}: {', '.join(filled.strangers)}")
+    return 0
+
+
+def _selftest(arguments: argparse.Namespace) -> int:
+    chosen = [_assignment(arguments, name) for name in arguments.names or names(arguments.assignments)]
+    print(f"{'assignment':<12}  {'implementation':<38}  score  expected")
+    good = True
+    for assignment in chosen:
+        report = selftest(assignment, partial(_tell, assignment.name))
+        good &= _told(assignment.name, report)
+        print(f"{assignment.name:<12}  pytest in the student's folder, solved: {report.seconds:.2f} s of the processor")
+    print("\naccidents, one folder graded")
+    good &= _told("accidents", accidents(chosen[0], partial(_tell, chosen[0].name)))
+    print("\nall as expected" if good else "\nFAULTS: see above")
+    return 0 if good else 1
+
+
+def _tell(name: str, row: Row) -> None:
+    judged = "" if row.good else "  NO"
+    print(f"{name:<12}  {row.implementation:<38}  {row.score:5.1f}  {row.wanted:<6}{judged}".rstrip(), flush=True)
+
+
+def _told(name: str, report: Report) -> bool:
+    """Prints what was found of an assignment; whether it was good."""
+    for fault in report.faults:
+        print(f"{name:<12}  FAULT: {fault}")
+    return not report.faults and all(row.good for row in report.rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

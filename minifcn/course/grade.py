@@ -1,0 +1,69 @@
+"""Marks a folder of submissions, each student in a process of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from minifcn.course.build import Built, unpacked
+from minifcn.course.harness import report
+from minifcn.course.harness.parent import CASE_SECONDS, SECONDS, Marked, mark
+from minifcn.course.harness.questions import Sheet
+from minifcn.course.sheets import opened
+from minifcn.course.submissions import Submission
+
+
+class Grade(NamedTuple):
+    """A student's points, by question and in all, with a message that is never empty."""
+
+    submission: Submission
+    points: dict[str, float]
+    total: float
+    most: int
+    message: str
+    marked: Marked
+
+    def row(self) -> dict[str, object]:
+        """A line of the table of grades."""
+        return {
+            "student": self.submission.names[0],
+            "points": self.total,
+            "of": self.most,
+            **{f"question {key}": round(value, 2) for key, value in self.points.items()},
+            "message": self.message,
+            "seconds": round(self.marked.seconds, 1),
+            "imported": " ".join(f"{name} {sha[:12]}" for name, sha in self.marked.proof.items()),
+        }
+
+
+def grade(
+    built: Built,
+    submissions: list[Submission],
+    stubs: dict[str, str],
+    seconds: float = SECONDS,
+    case_seconds: float = CASE_SECONDS,
+) -> Iterator[Grade]:
+    """A grade for each submission, as it is done. A file that is missing is as it was handed out."""
+    with unpacked(built.grader) as bundle, opened(bundle) as sheet:
+        for submission in submissions:
+            yield _grade(bundle, sheet, submission, stubs, seconds, case_seconds)
+
+
+def _grade(
+    bundle: Path,
+    sheet: Sheet,
+    submission: Submission,
+    stubs: dict[str, str],
+    seconds: float,
+    case_seconds: float,
+) -> Grade:
+    if submission.files:
+        files = {name: source.encode() for name, source in stubs.items()} | submission.files
+        marked = mark(bundle, files, seconds, case_seconds)
+    else:
+        marked = Marked([], "nothing to mark", {}, 0.0)
+    told = report.faults(marked.outcomes)
+    message = "\n".join(filter(None, [submission.note, marked.problem, told])) or "all cases pass"
+    outcomes = marked.outcomes
+    return Grade(submission, sheet.points(outcomes), sheet.total(outcomes), sheet.most, message, marked)

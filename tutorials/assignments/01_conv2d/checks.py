@@ -1,0 +1,66 @@
+"""What is asked in assignment 1, and how it is marked: by what your functions return, not by how they do it."""
+
+import numpy as np
+from course import question, student
+
+FILES = ("conv.py",)
+
+conv = student("conv")
+
+
+@question("a", "output_size", 8, "How many steps fit after the first window? Floor division, then the first one.")
+def output_size(case, expect):
+    n, k, s, p = case["window"]
+    expect("output_size", conv.output_size(n, k, s, p))
+
+
+def run(case):
+    """x, w, b, and what conv2d makes of them."""
+    x, w, b = case.normal("x"), case.normal("w"), case.normal("b")
+    return (x, w, b), conv.conv2d(x, w, b, stride=case["stride"], padding=case["padding"])
+
+
+@question("b", "conv2d, one pixel at a time, no padding", 16, "Loop over p and q; one product of arrays does c, i, j.")
+def forward(case, expect):
+    expect("y", run(case)[1][0])
+
+
+@question("c", "conv2d, strides and padding", 16, "Pad first; output p sees rows stride*p ... stride*p + kh-1.")
+def forward_with_stride_and_padding(case, expect):
+    expect("y", run(case)[1][0])
+
+
+def gradients(case, expect):
+    """dx, dw, db for a random dy: with ones, a backward pass that ignores where dy sits would pass."""
+    _, (y, cache) = run(case)
+    dy = case.normal("dy", expect.shape("y", y))
+    before = dy.copy()
+    made = conv.conv2d_backward(dy, cache)
+    expect.true(isinstance(made, tuple) and len(made) == 3, "conv2d_backward must return three things, (dx, dw, db)")
+    expect.true(np.array_equal(before, dy), "conv2d_backward changed dy; other layers may still need it")
+    return dict(zip(("dx", "dw", "db"), made, strict=True))
+
+
+@question("d", "db", 8, "b[o] is added to every pixel of every picture, so each dy of that channel has a part in it.")
+def bias(case, expect):
+    expect("db", gradients(case, expect)["db"])
+
+
+@question("e", "dw", 16, "w[o, c, i, j] meets x at one place for each output pixel: dy there times x there, summed.")
+def weight(case, expect):
+    expect("dw", gradients(case, expect)["dw"])
+
+
+@question("f", "dx", 18, "Each dy stamps the kernel, times dy, onto what it has seen. Stamps overlap, so they add up.")
+def picture(case, expect):
+    expect("dx", gradients(case, expect)["dx"])
+
+
+@question("g", "predict", 9, "Count on a sheet of squared paper.")
+def predict(case, expect):
+    expect.answer(case["name"], getattr(conv, case["name"]))
+
+
+@question("h", "find the bug", 9, "Add up by hand what a pixel in the middle, and one in the corner, should get.")
+def colleagues(case, expect):
+    expect.answer(case["name"], conv.COLLEAGUES[case["name"]])
