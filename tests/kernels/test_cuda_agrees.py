@@ -223,6 +223,22 @@ def test_a_window_of_nothing_but_nan_or_infinity(device):
     np.testing.assert_array_equal(backend.to_numpy(cache.winner), expected_cache.winner)
 
 
+def test_scores_that_are_huge_infinite_or_nan(device, rng):
+    """Huge ones are no reason for NaN; a pixel that does not count is none, whatever its scores."""
+    scores = (1e4 * rng.normal(size=(2, 3, 4, 5))).astype(np.float32)
+    labels = rng.integers(0, 3, (2, 4, 5)).astype(np.uint8)
+    scores[0, 1, 2, 3], scores[1, 0, 0, 0], scores[1, :, 1, 1] = np.inf, np.nan, -np.inf
+    for ignored in (True, False):
+        labels[0, 2, 3] = labels[1, 0, 0] = labels[1, 1, 1] = 255 if ignored else 0
+        loss, cache = ops.softmax_cross_entropy(scores, labels)
+        expected = [loss, *ops.softmax_cross_entropy_backward(0.5, cache)]
+        loss, cache = ops.softmax_cross_entropy(device.asarray(scores), device.asarray(labels))
+        found = [backend.to_numpy(a) for a in (loss, *ops.softmax_cross_entropy_backward(0.5, cache))]
+        assert np.isfinite(found[0]) == np.isfinite(found[1]).all() == ignored
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
 @pytest.mark.parametrize("size", [1, 256, 70_001])
 def test_sums_of_many_rounds(size, device, rng):
     values = rng.normal(size=size)
