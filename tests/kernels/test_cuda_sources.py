@@ -88,7 +88,8 @@ def test_the_compiler_that_cupy_uses_takes_every_source(architecture, options):
     library, program = nvrtc(), ctypes.c_void_p()
     text = launch.code(*SOURCES).encode()
     assert library.nvrtcCreateProgram(ctypes.byref(program), text, b"all.cu", 0, None, None) == 0
-    given = [o.encode() for o in (*options, f"--gpu-architecture=sm_{architecture}")]
+    added = "-ftz=true", "--device-as-default-execution-space"  # by CuPy's cuda/compiler.py
+    given = [o.encode() for o in (*options, *added, f"--gpu-architecture=sm_{architecture}")]
     result = library.nvrtcCompileProgram(program, len(given), (ctypes.c_char_p * len(given))(*given))
     size = ctypes.c_size_t()
     library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
