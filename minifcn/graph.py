@@ -6,14 +6,16 @@ Here is what can be known of a net without running it: shapes, coordinates, cost
 from __future__ import annotations
 
 from collections.abc import Collection
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
-from minifcn import coords
+from minifcn import coords, parallel
 from minifcn.coords import Coords
 from minifcn.errors import MinifcnError, ShapeError
-from minifcn.layers import Add, Concat, Conv2d, Crop, Input, Layer, Param, ReLU, Shape
+from minifcn.layers import Add, Concat, Conv2d, Cost, Crop, Dropout, Input, Layer, Param, ReLU, Shape
+from minifcn.lifetimes import LayerMemory
 from minifcn.ops.algorithm import ALGORITHMS
 from minifcn.plan import Plan, PlanRow, make_plan
 
@@ -143,12 +145,36 @@ class Graph:
 
     def plan(self, *inputs: Shape) -> Plan:
         """Shapes, arithmetic and memory of a pass over inputs of these shapes, before anything is allocated."""
-        shapes = self._shapes(inputs)
-        rows = []
-        for node, shape in zip(self.nodes, shapes, strict=True):
-            cost = node.layer.cost(*(shapes[k] for k in node.inputs)) if node.inputs else None
-            rows.append(PlanRow.of(node.name, node.layer, [self.nodes[k].name for k in node.inputs], shape, cost))
-        return make_plan(rows, [node.inputs for node in self.nodes], self._outputs())
+        shapes, outputs = self._shapes(inputs), self._outputs()
+        rows, costs, memory = [], [], []
+        wanted, along, packing = self._wanted(), self.taken_along(), self.packing()
+        for k, (node, shape) in enumerate(zip(self.nodes, shapes, strict=True)):
+            layer = node.layer
+            cost = layer.cost(*(shapes[i] for i in node.inputs)) if node.inputs else Cost()
+            if k in packing:
+                cost = cost._replace(cache_bytes=-(-prod(shape) // 8))
+            row = PlanRow.of(node.name, layer, [self.nodes[i].name for i in node.inputs], shape, cost)
+            first = node.inputs[0] if node.inputs else None
+            rectified = first if first in along else None
+            rows.append(row)
+            costs.append(cost)
+            memory.append(
+                LayerMemory(
+                    inputs=node.inputs,
+                    out_shape=shape,
+                    output_bytes=row.output_bytes,
+                    cache_bytes=cost.cache_bytes,
+                    gradient_bytes=row.output_bytes // max(1, prod(shape)) * row.parameters,
+                    forward=cost.forward.passing,
+                    backward=cost.backward.passing,
+                    retains=frozenset() if k in packing else layer.retains,
+                    wanted=wanted[k],
+                    passes_on=layer.passes_on,
+                    same_as=rectified,
+                    same_in_inference=first if isinstance(layer, Dropout) else rectified,
+                )
+            )
+        return make_plan(rows, costs, memory, outputs, parallel.get_threads())
 
     def taken_along(self, kept: Collection[str] = ()) -> set[int]:
         """The convolutions that can do the work of the ReLU after them: no other layer reads their output.
@@ -184,6 +210,14 @@ class Graph:
         return found
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _wanted(self, kept: Collection[str] = ()) -> list[bool]:
+        """For each blob, whether its gradient is needed: something at or below it learns, or it was asked for."""
+        wanted: list[bool] = []
+        for node in self.nodes:
+            learns = any(param.learns for param in node.layer.params.values())
+            wanted.append(learns or node.name in kept or any(wanted[i] for i in node.inputs))
+        return wanted
 
     def _find(self, name: str) -> int:
         if name not in self._index:

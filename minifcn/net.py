@@ -258,14 +258,6 @@ class Net(Graph):
             self._find(name)
         return set(keep)
 
-    def _wanted(self, kept: set[str]) -> list[bool]:
-        """For each blob, whether its gradient is needed: something at or below it learns, or it was asked for."""
-        wanted: list[bool] = []
-        for node in self.nodes:
-            learns = any(param.learns for param in node.layer.params.values())
-            wanted.append(learns or node.name in kept or any(wanted[i] for i in node.inputs))
-        return wanted
-
     def _drop_caches(self) -> None:
         self._made = {}
         for node in self.nodes:

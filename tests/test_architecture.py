@@ -17,10 +17,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "minifcn"
 FLOORS = (
     {"errors", "files", "matfile"},
     {"backend"},
-    {"window", "coords", "parallel"},
+    {"window", "coords", "parallel", "workspace"},
     {"kernels"},
     {"ops"},
     {"layers"},
+    {"lifetimes"},
     {"plan", "init", "strict"},
     {"graph"},
     {"net"},

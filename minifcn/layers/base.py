@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from minifcn.backend import Array, Namespace, to
 from minifcn.coords import IDENTITY, Coords
 from minifcn.errors import MinifcnError, ShapeError
+from minifcn.workspace import Workspace
 
 Shape = tuple[int, ...]
 
@@ -47,14 +48,16 @@ class Cost(NamedTuple):
     """What one forward pass of a layer costs.
 
     macs: multiply-accumulates. parameters: learnable numbers. cache_bytes: what the cache adds to the inputs and
-    outputs that it retains. workspace_bytes: memory needed while an operation of the layer runs. algorithm: how a
-    convolution is computed, see `ops.algorithm`; macs are those of its definition, which Winograd's saves on.
+    outputs that it retains, when training. forward, backward: what the operations need of memory while they run.
+    algorithm: how a convolution is computed, see `ops.algorithm`; macs are those of its definition, which Winograd's
+    saves on.
     """
 
     macs: int = 0
     parameters: int = 0
     cache_bytes: int = 0
-    workspace_bytes: int = 0
+    forward: Workspace = Workspace()
+    backward: Workspace = Workspace()
     algorithm: str = ""
 
 
@@ -63,6 +66,8 @@ class Layer(ABC):
 
     #: Which arrays the cache refers to: "inputs", "output", both or none. They stay alive until backward.
     retains: frozenset[str] = frozenset()
+    #: Whether the gradients that backward returns are dy itself, or parts of it.
+    passes_on: bool = False
 
     def __init__(self) -> None:
         self.params: dict[str, Param] = {}

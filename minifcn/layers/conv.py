@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import prod
+
 import numpy as np
 
 from minifcn import coords, ops, window
 from minifcn.backend import Array
 from minifcn.errors import ShapeError
 from minifcn.layers.base import Cost, Layer, Param, Shape, one_image_batch
+from minifcn.ops import workspaces
 from minifcn.ops.algorithm import choose
 from minifcn.ops.geometry import (
     Geometry,
@@ -16,7 +20,7 @@ from minifcn.ops.geometry import (
     conv_geometry,
     conv_transpose2d_size,
 )
-from minifcn.ops.jobs import workspace_bytes
+from minifcn.workspace import Workspace, after_another
 
 
 class _Convolution(Layer):
@@ -52,6 +56,13 @@ class _Convolution(Layer):
             self.params["weight"].accumulate(dw)
         if db is not None:
             self.params["bias"].accumulate(db)
+
+    def _cost(self, macs: int, needs: Sequence[Workspace], algorithm: str = "") -> Cost:
+        """needs: of the forward pass, and of the gradients of the input and of the weight."""
+        forward, *backward = needs
+        if not self.params["weight"].learns:
+            backward.pop()
+        return Cost(macs, self._learnable(), 0, forward, after_another(*backward), algorithm)
 
     def _check_channels(self, shape: Shape) -> None:
         if shape[1] != self.in_channels:
@@ -115,14 +126,12 @@ class Conv2d(_Convolution):
         return (shape[0], self.out_channels, *size)
 
     def cost(self, *shapes: Shape, itemsize: int = 4) -> Cost:
-        n, _, height, width = self.out_shape(*shapes)
-        taps = self.in_channels // self.geometry.groups * self.geometry.kernel[0] * self.geometry.kernel[1]
-        macs = n * self.out_channels * height * width * taps
-        weight = self.params["weight"].data.size * itemsize
-        workspace = workspace_bytes(taps, width, height * n, weight, itemsize)
+        n, _, *size = y = self.out_shape(*shapes)
+        weight = self.params["weight"].data.shape
         dtype = np.dtype(f"f{itemsize}")
-        how = choose(self.algorithm, n, self.in_channels, self.out_channels, (height, width), self.geometry, dtype)
-        return Cost(macs, self._learnable(), 0, workspace, how)
+        how = choose(self.algorithm, n, self.in_channels, self.out_channels, (y[2], y[3]), self.geometry, dtype)
+        needs = workspaces.conv2d(tuple(shapes[0]), weight, self.geometry, (y[2], y[3]), itemsize, how)
+        return self._cost(prod(size) * n * prod(weight), needs, how)
 
     def coords(self) -> coords.Coords:
         kernel, stride, padding, dilation, _ = self.geometry
@@ -169,12 +178,11 @@ class ConvTranspose2d(_Convolution):
         return (shape[0], self.out_channels, *conv_transpose2d_size(shape[2:], self.geometry, self.output_padding))
 
     def cost(self, *shapes: Shape, itemsize: int = 4) -> Cost:
-        n, _, height, width = one_image_batch(self.kind, shapes)
-        kernel, groups = self.geometry.kernel, self.geometry.groups
-        macs = n * self.in_channels * height * width * (self.out_channels // groups) * kernel[0] * kernel[1]
-        weight = self.params["weight"].data.size * itemsize
-        taps = self.out_channels // groups * kernel[0] * kernel[1]
-        return Cost(macs, self._learnable(), 0, workspace_bytes(taps, width, height * n, weight, itemsize))
+        n, _, *size = x = one_image_batch(self.kind, shapes)
+        weight = self.params["weight"].data.shape
+        y = self.out_shape(*shapes)
+        needs = workspaces.conv_transpose2d(x, weight, self.geometry, (y[2], y[3]), itemsize)
+        return self._cost(prod(size) * n * prod(weight), needs)
 
     def coords(self) -> coords.Coords:
         kernel, stride, padding, _, _ = self.geometry

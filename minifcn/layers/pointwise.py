@@ -13,6 +13,7 @@ from minifcn.errors import ShapeError
 from minifcn.layers.base import Cost, Layer, Shape, one_image_batch
 from minifcn.ops.bits import PositiveBits, positive_bits, relu_backward_of_bits
 from minifcn.ops.pointwise import check_crop, check_same_shape
+from minifcn.workspace import Workspace
 
 
 class Input(Layer):
@@ -86,8 +87,10 @@ class Dropout(Layer):
         return _only(self.kind, shapes)
 
     def cost(self, *shapes: Shape, itemsize: int = 4) -> Cost:
-        drops = self.p > 0 and self.rng is not None
-        return Cost(cache_bytes=int(np.prod(shapes[0])) if drops else 0)  # the mask: one byte an element
+        count = int(np.prod(shapes[0])) if self.p > 0 else 0
+        return Cost(
+            cache_bytes=count, forward=Workspace(passing=4 * count)
+        )  # a byte an element, of a float drawn for it
 
     def describe(self) -> str:
         return f"p={self.p:g}"
@@ -120,6 +123,7 @@ class Add(Layer):
 
     def __init__(self, coefficients: Sequence[float] | None = None) -> None:
         super().__init__()
+        self.passes_on = coefficients is None
         self.coefficients = None if coefficients is None else tuple(map(float, coefficients))
 
     def forward(self, *xs: Array) -> Array:
@@ -144,6 +148,8 @@ class Add(Layer):
 
 class Concat(Layer):
     """The channels of all inputs, one after another."""
+
+    passes_on = True
 
     def forward(self, *xs: Array) -> Array:
         y, cache = ops.concat(*xs)

@@ -44,14 +44,3 @@ def channel_blocks(outputs: int, parts: int) -> list[slice]:
     """The output channels of a group, cut into at most `parts` blocks of at least 32."""
     parts = max(1, min(parts, outputs // 32))
     return [slice(a, b) for a, b in pairwise(outputs * k // parts for k in range(parts + 1))]
-
-
-def workspace_bytes(taps_in: int, width: int, rows: int, weight_bytes: int, itemsize: int) -> int:
-    """About how much memory one pass over a convolution needs beside its arrays: columns, partial sums, sorted taps.
-
-    For `rows` output rows of `width` in all, each a product of `taps_in` numbers, on one thread of the CPU.
-    """
-    column = taps_in * itemsize
-    columns = min(max(window.CPU_BAND_BYTES, 512 * column), rows * width * column)
-    lanes = max(1, min(LANES, LANE_BYTES // max(1, weight_bytes), -(-rows * width * column // max(1, columns))))
-    return columns + (lanes + 1) * weight_bytes
