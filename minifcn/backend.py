@@ -6,6 +6,7 @@ source runs on both. An array of another library takes part when it offers `__ar
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import resource
@@ -189,6 +190,26 @@ def memory(xp: Namespace = np) -> dict[str, int]:
     used = _proc("/proc/self/status", "VmRSS", peak)
     # ru_maxrss remembers what the process was before it became Python, such as a large one that forked.
     return {"used": used, "peak": _proc("/proc/self/status", "VmHWM", peak), "available": available_memory()}
+
+
+def release(xp: Namespace = np) -> None:
+    """Give memory that no array has any more back to the system: on the CPU, what the C library holds for later.
+
+    It keeps what arrays of less than 32 MiB return, for others of their kind; larger ones get memory of their own.
+    """
+    if xp is np and _trim is not None:
+        _trim(0)
+
+
+def _malloc_trim() -> Any:
+    """glibc's function of that name; None in other C libraries."""
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):
+        return None
+
+
+_trim = _malloc_trim()
 
 
 def available_memory() -> int:

@@ -11,6 +11,14 @@ from typing import NamedTuple
 
 from minifcn.layers import Shape
 
+#: Before a layer that works on so many bytes, memory that nobody uses is given back: it may be of no use to the layer,
+#: and a moment is nothing beside its work.
+LARGE = 1 << 24
+
+#: What the C library keeps of what smaller arrays gave back, in gaps between those that live: so much of what a pass
+#: holds beyond 40 MiB, up to 32 MiB. Found by measuring, see tests/test_plan.py.
+_GAPS, _GAPS_FROM, _GAPS_MOST = 0.55, 40 << 20, 32 << 20
+
 
 class LayerMemory(NamedTuple):
     """What is to be known of a layer.
@@ -46,17 +54,33 @@ class Life(NamedTuple):
 Rows = Sequence[LayerMemory]
 
 
-def peak(lives: Collection[Life]) -> int:
-    """The most bytes that are held at a moment."""
+def peak(lives: Collection[Life], buffers: int, released: Collection[int]) -> int:
+    """The most bytes that a process takes at a moment, with the buffers of its threads.
+
+    released: the moments before which memory that is not used is given back to the system.
+    """
     changes: dict[int, int] = {}
     for first, last, size in lives:
         changes[first] = changes.get(first, 0) + size
         changes[last + 1] = changes.get(last + 1, 0) - size
-    held = most = 0
+    held, most = buffers, 0
     for moment in sorted(changes):
         held += changes[moment]
-        most = max(most, held)
+        gaps = 0 if moment in released else min(_GAPS_MOST, max(0, int(_GAPS * (held - _GAPS_FROM))))
+        most = max(most, held + gaps)
     return most
+
+
+def releases(rows: Rows) -> set[int]:
+    """The moments before which `minifcn.net` gives memory back."""
+    found = set()
+    for k, row in enumerate(rows):
+        seen = rows[row.inputs[0]].output_bytes if row.inputs else row.output_bytes
+        if max(seen, row.gradient_bytes) >= LARGE:
+            found.add(k)
+        if max(row.output_bytes, row.gradient_bytes) >= LARGE:
+            found.add(back(rows, k))
+    return found
 
 
 def of_inference(rows: Rows, outputs: Collection[int]) -> list[Life]:
@@ -68,10 +92,10 @@ def of_inference(rows: Rows, outputs: Collection[int]) -> list[Life]:
     return lives
 
 
-def of_training(rows: Rows, outputs: Collection[int]) -> list[Life]:
-    """Of a forward pass, the loss, and the backward pass with the parameters' gradients."""
+def of_training(rows: Rows, outputs: Collection[int], passing: int = 0) -> list[Life]:
+    """Of a forward pass, the loss, for which so many bytes pass, and the backward pass with all gradients."""
     loss, end = len(rows), 2 * len(rows) + 2
-    lives = list(_loss(rows, outputs, loss))
+    lives = [*_loss(rows, outputs, loss), Life(loss, loss, passing)]
     for k, members in _storages([row.same_as for row in rows]).items():
         last = _last_read(rows, members, outputs, end=loss)
         users = [user for user in range(len(rows)) if _keeps(rows[user], user, members)]
@@ -140,7 +164,7 @@ def _differences(rows: Rows, outputs: Collection[int]) -> Iterator[Life]:
             continue
         readers = [r for r, reader in enumerate(rows) if k in reader.inputs and reader.wanted]
         if k in outputs:
-            yield Life(len(rows) + 1, lasts[k], row.output_bytes)
+            yield Life(len(rows) + 1, 2 * len(rows) + 1, row.output_bytes)  # the caller's
         elif len(readers) == 1 and rows[readers[0]].passes_on:
             lasts[readers[0]] = max(lasts[readers[0]], lasts[k])
         elif readers:

@@ -15,10 +15,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minifcn import parallel, strict
-from minifcn.backend import Array, Namespace, to, to_numpy, xp_of
+from minifcn.backend import Array, Namespace, release, to, to_numpy, xp_of
 from minifcn.errors import MinifcnError, ShapeError, WeightsError
 from minifcn.graph import Graph, Handle, Node
 from minifcn.layers import Conv2d, Layer, ReLU, Shape
+from minifcn.lifetimes import LARGE
 from minifcn.ops.pointwise import check_gradient
 
 __all__ = ["Handle", "Net", "Node", "Step"]
@@ -279,6 +280,8 @@ class Net(Graph):
     def _run(self, node: Node, xs: tuple[Array, ...], rectify: bool, rectified: bool) -> Array:
         """The layer's output. rectify: a convolution takes its ReLU along; rectified: the ReLU that was taken along."""
         layer = node.layer
+        if xs[0].nbytes >= LARGE or _weights(layer) >= LARGE:
+            release(xp_of(xs[0]))
         try:
             if isinstance(layer, Conv2d):
                 layer.rectify = rectify
@@ -295,11 +298,18 @@ class Net(Graph):
                 layer.rectified = False
 
     def _run_back(self, node: Node, dy: Array) -> tuple[Array | None, ...]:
+        if dy.nbytes >= LARGE or _weights(node.layer) >= LARGE:
+            release(xp_of(dy))
         try:
             with parallel.at_work():
                 return node.layer.backward(dy)
         except MinifcnError as error:
             raise type(error)(f"{node.name}: {error}") from None
+
+
+def _weights(layer: Layer) -> int:
+    """The bytes of its parameters."""
+    return sum(param.data.nbytes for param in layer.params.values())
 
 
 def _hand_on(diffs: dict[int, Array], blobs: list[int | None], dxs: tuple[Array | None, ...]) -> None:

@@ -10,9 +10,10 @@ from minifcn.layers import Cost, Layer, Shape
 from minifcn.lifetimes import LayerMemory
 
 _ITEM = 4  # bytes of a float32
-#: What a process takes for the first pass over any net: BLAS's own buffers, code that is run for the first time.
-_PROCESS = 0
-_THREAD = 0
+#: What a process takes for the first pass over any net: BLAS's own buffers, code that runs for the first time.
+_PROCESS = 1 << 21
+#: Parts of scores and probabilities that a thread holds while it computes the loss.
+_LOSS = 5 << 19
 
 
 class PlanRow(NamedTuple):
@@ -84,8 +85,10 @@ def make_plan(
     forward = workspace.kept((cost.forward for cost in costs), threads)
     backward = [cost.backward for cost, layer in zip(costs, memory, strict=True) if layer.wanted]
     buffers = workspace.kept([*(cost.forward for cost in costs), *backward], threads)
-    beside = _PROCESS + threads * _THREAD
-    training = lifetimes.peak(lifetimes.of_training(memory, outputs)) + parameters * _ITEM * learning  # the velocity
+    released = lifetimes.releases(memory)
+    training = lifetimes.peak(lifetimes.of_training(memory, outputs, threads * _LOSS), buffers, released)
+    inference = lifetimes.peak(lifetimes.of_inference(memory, outputs), forward, released)
+    velocity = parameters * _ITEM * learning
     return Plan(
         rows,
         shapes[0] if len(shapes) == 1 else shapes,
@@ -94,6 +97,6 @@ def make_plan(
         fixed,
         lifetimes.waiting(memory, outputs),
         buffers,
-        weights + training + buffers + beside,
-        weights + lifetimes.peak(lifetimes.of_inference(memory, outputs)) + forward + beside,
+        _PROCESS + weights + velocity + training,
+        _PROCESS + weights + inference,
     )

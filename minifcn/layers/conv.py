@@ -59,10 +59,12 @@ class _Convolution(Layer):
 
     def _cost(self, macs: int, needs: Sequence[Workspace], algorithm: str = "") -> Cost:
         """needs: of the forward pass, and of the gradients of the input and of the weight."""
-        forward, *backward = needs
+        forward, dx, dw = needs
         if not self.params["weight"].learns:
-            backward.pop()
-        return Cost(macs, self._learnable(), 0, forward, after_another(*backward), algorithm)
+            return Cost(macs, self._learnable(), 0, forward, dx, algorithm)
+        # What passes while dx is computed is gone when the memory of dw, which counts as a gradient, is taken.
+        dx = dx._replace(passing=max(0, dx.passing - self.params["weight"].data.nbytes))
+        return Cost(macs, self._learnable(), 0, forward, after_another(dx, dw), algorithm)
 
     def _check_channels(self, shape: Shape) -> None:
         if shape[1] != self.in_channels:

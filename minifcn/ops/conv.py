@@ -302,8 +302,7 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
     groups = geometry.groups
     outputs, taps_in = dy.shape[1] // groups, (x.shape[1] // groups) * geometry.kernel[0] * geometry.kernel[1]
     column_bytes, weight_bytes = (groups * k * x.dtype.itemsize for k in (taps_in, outputs * taps_in))
-    # Every band adds all of dw once, which only many columns repay.
-    bands = window.bands(xp, dy.shape[0], dy.shape[2], dy.shape[3], column_bytes, least_columns=512)
+    bands = jobs.weight_bands(xp, dy.shape[0], dy.shape[2], dy.shape[3], column_bytes, weight_bytes)
     lanes = max(1, min(len(bands), jobs.LANES, jobs.LANE_BYTES // weight_bytes))
     blocks = jobs.channel_blocks(outputs, jobs.DEEP_BLOCKS if lanes == 1 and xp.__name__ == "numpy" else 1)
     by_group = dy.reshape(dy.shape[0], groups, outputs, *dy.shape[2:])

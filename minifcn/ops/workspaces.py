@@ -94,7 +94,7 @@ def _correlate_weight(x: Shape, dy: Shape, geometry: Geometry, itemsize: int) ->
     groups = geometry.groups
     outputs, taps_in = dy[1] // groups, x[1] // groups * prod(geometry.kernel)
     column_bytes, weight_bytes = groups * taps_in * itemsize, groups * outputs * taps_in * itemsize
-    bands = window.bands(np, dy[0], dy[2], dy[3], column_bytes, least_columns=512)
+    bands = jobs.weight_bands(np, dy[0], dy[2], dy[3], column_bytes, weight_bytes)
     lanes = max(1, min(len(bands), jobs.LANES, jobs.LANE_BYTES // weight_bytes))
     blocks = jobs.channel_blocks(outputs, jobs.DEEP_BLOCKS if lanes == 1 else 1)
     block = max(b.stop - b.start for b in blocks)
