@@ -19,7 +19,7 @@ pytestmark = [
 
 
 def compare(spec, shape, training):
-    """Plan and measurement agree within 10 %, give or take 8 MiB: gaps that one process's heap has and another's not."""
+    """Plan and measurement agree within 10 %, give or take 8 MiB: gaps that one process's heap has, another's not."""
     found = measured.measured(spec, shape, training)
     parallel.set_threads(2)
     plan = models.build(**spec).plan(shape)
