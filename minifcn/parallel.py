@@ -206,21 +206,27 @@ def split(length: int, bytes_each: int, target: int = SMALL) -> list[slice]:
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
+def cut(length: int, bytes_each: int, target: int = PART) -> list[slice]:
+    """`range(length)` in an even number of nearly equal slices of at most about `target` bytes; whole if it is less.
+
+    Even, so that no core waits for another's last one.
+    """
+    count = min(length, -(-length * bytes_each // target))
+    count += count % 2 if 1 < count < length else 0
+    return [slice(a, b) for a, b in itertools.pairwise(length * k // max(1, count) for k in range(max(1, count) + 1))]
+
+
 def elementwise(xp: Namespace, function: Callable[..., object], *arrays: Array) -> None:
     """Call `function(*parts)` on matching flat parts of equally large arrays, in parallel on the CPU.
 
     `function` must write its result into one of the parts. All arrays must be C-contiguous; on other backends, and for
     small arrays, it is called once with the whole arrays.
     """
-    count = -(-arrays[0].nbytes // PART)
-    if xp is not np or count < 2 or not all(a.flags.c_contiguous for a in arrays):
+    if xp is not np or arrays[0].nbytes <= PART or not all(a.flags.c_contiguous for a in arrays):
         function(*arrays)
         return
     flat = [a.reshape(-1) for a in arrays]
-    parts = split(
-        flat[0].size, 1, -(-flat[0].size // (count + count % 2))
-    )  # even, so that no core waits for a last one
-    run(xp, lambda part: function(*(a[part] for a in flat)), parts)
+    run(xp, lambda part: function(*(a[part] for a in flat)), cut(flat[0].size, flat[0].itemsize))
 
 
 def workspace(xp: Namespace, name: str, shape: tuple[int, ...], dtype: np.dtype) -> Array:

@@ -27,7 +27,7 @@ from minifcn import parallel, window
 from minifcn.backend import Array, Namespace, xp_of
 from minifcn.errors import ShapeError
 from minifcn.kernels import cuda, winograd
-from minifcn.kernels.products import multiply
+from minifcn.kernels.products import multiply, multiply_long
 from minifcn.ops import jobs
 from minifcn.ops.algorithm import choose
 from minifcn.ops.geometry import (
@@ -319,14 +319,14 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
             part = part.reshape(groups, part.shape[1], -1)
             if flipped:
                 product = parallel.workspace(xp, "product", (groups, taps_in, total.shape[1]), x.dtype)
-                _multiply(xp, cols, part.swapaxes(1, 2), out=product)
+                multiply_long(xp, cols, part.swapaxes(1, 2), out=product)
                 product = product.swapaxes(1, 2)
             elif k == 0:  # straight into its place: fc6's weights alone are 0.4 GiB
-                _multiply(xp, part, cols.swapaxes(1, 2), out=total)
+                multiply_long(xp, part, cols.swapaxes(1, 2), out=total)
                 continue
             else:
                 product = parallel.workspace(xp, "product", total.shape, x.dtype)
-                _multiply(xp, part, cols.swapaxes(1, 2), out=product)
+                multiply_long(xp, part, cols.swapaxes(1, 2), out=product)
             if k == 0:
                 total[...] = product
             else:
@@ -336,17 +336,6 @@ def _correlate_weight(xp: Namespace, x: Array, dy: Array, geometry: Geometry) ->
     for lane in range(1, lanes):
         sums[0] += sums[lane]
     return sums[0]
-
-
-def _multiply(xp: Namespace, a: Array, b: Array, out: Array) -> None:
-    """`xp.matmul(a, b, out=out)` of a matrix for each group, without the interpreter's lock.
-
-    However long its sums are, NumPy's matmul keeps the lock if its results are 500 numbers or fewer. dot does not.
-    """
-    if len(out) == 1 and out.flags.c_contiguous:
-        xp.dot(a[0], b[0], out=out[0])
-    else:
-        xp.matmul(a, b, out=out)
 
 
 # --- how the work is cut ----------------------------------------------------------------------------------------------
@@ -408,5 +397,5 @@ def _sum_channels(xp: Namespace, dy: Array) -> Array:
     def work(block: slice) -> None:
         flat[:, block].sum(axis=2).sum(axis=0, out=db[block])
 
-    parallel.run(xp, work, parallel.split(outputs, n * height * width * dy.itemsize, 4 * parallel.PART))
+    parallel.run(xp, work, parallel.cut(outputs, n * height * width * dy.itemsize, 4 * parallel.PART))
     return db

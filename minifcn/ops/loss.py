@@ -156,5 +156,7 @@ def _parts(xp: Namespace, scores: Array) -> list[tuple[slice, slice]]:
     n, classes, height, width = scores.shape
     if xp.__name__ != "numpy":
         return [(slice(0, n), slice(0, height))]
-    rows = parallel.split(height, classes * width * scores.itemsize, 8 * parallel.SMALL)
-    return [(slice(k, k + 1), r) for k in range(n) for r in rows]
+    row_bytes = classes * width * scores.itemsize
+    if height * row_bytes <= parallel.PART:
+        return [(images, slice(0, height)) for images in parallel.cut(n, height * row_bytes)]
+    return [(slice(k, k + 1), rows) for k in range(n) for rows in parallel.cut(height, row_bytes)]

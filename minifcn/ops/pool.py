@@ -109,14 +109,16 @@ def max_pool2d_backward(dy: Array, cache: MaxPoolCache) -> tuple[Array]:
 
     def work(planes: slice) -> None:
         target, upstream, won = _planes(dx)[planes], _planes(dy)[planes], _planes(winner)[planes]
+        shares = parallel.workspace(xp, "pool.shares", upstream.shape, dy.dtype)
         target[...] = 0
         for t, i, j in window.offsets(geometry.kernel):
             v, h = vertical[i], horizontal[j]
-            source, share = target[:, v.into, h.into], won[:, v.out, h.out] == t
+            source = target[:, v.into, h.into]
             if apart:
-                xp.multiply(upstream[:, v.out, h.out], share, out=source)
-            else:
-                source += upstream[:, v.out, h.out] * share
+                xp.multiply(upstream[:, v.out, h.out], won[:, v.out, h.out] == t, out=source)
+            else:  # the product of whole planes: NumPy is fastest where nothing lies between the numbers
+                share = xp.multiply(upstream, won == t, out=shares)
+                source += share[:, v.out, h.out]
 
     _over_planes(xp, work, dx)
     return (dx,)
@@ -267,8 +269,6 @@ def _over_planes(xp: Namespace, work, array: Array) -> None:
     """Call work(planes) for slices of the N * C planes of an (N, C, H, W) array, in parallel on the CPU."""
     planes = array.shape[0] * array.shape[1]
     if xp.__name__ == "numpy":
-        parallel.run(
-            xp, work, parallel.split(planes, array.shape[2] * array.shape[3] * array.itemsize, 8 * parallel.SMALL)
-        )
+        parallel.run(xp, work, parallel.cut(planes, array.shape[2] * array.shape[3] * array.itemsize))
     else:
         work(slice(0, planes))

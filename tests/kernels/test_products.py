@@ -29,3 +29,17 @@ def test_narrow_products_are_cut_and_wide_ones_are_not(rng, monkeypatch):
         a, b = np.ones((1, rows, taps), np.float32), np.ones((1, taps, 4000), np.float32)
         products.multiply(np, a, b, out=np.empty((1, rows, 4000), np.float32))
     assert calls == [(2, 72, 1728), (1, 72, 4000 - 2 * 1728), (1, 4608, 4000)]
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 27, 4600, 8), (1, 27, 3 * 4624, 8), (1, 27, 36864, 8), (3, 27, 9300, 8), (1, 64, 5000, 300)], ids=str
+)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_long_sums_in_pieces_as_at_once(shape, dtype, rng):
+    groups, rows, taps, columns = shape
+    a = rng.normal(size=(groups, rows, taps)).astype(dtype)
+    b = rng.normal(size=(groups, columns, taps)).astype(dtype).swapaxes(1, 2)
+    expected = a.astype(np.float64) @ b.astype(np.float64)
+    for out in (np.full((groups, rows, columns), 7, dtype), np.full((groups, columns, rows), 7, dtype).swapaxes(1, 2)):
+        products.multiply_long(np, a, b, out=out)
+        np.testing.assert_allclose(out, expected, rtol=0, atol=2e-3 if dtype == np.float32 else 1e-11)
