@@ -8,7 +8,7 @@ from pathlib import Path
 
 import benchmarks
 from benchmarks import measure, report, smoke
-from benchmarks.engines import ENGINES
+from benchmarks.engines import ENGINES, USUAL
 from benchmarks.measure import Options
 from benchmarks.opponents import ROOT, Setting
 from minifcn import parallel
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         chosen = [name for name in SUBJECTS if subject in (name, "all")]
         for name in chosen:
             SUBJECTS[name][0](options)
-            report.show(options.out, name)
+            report.show(options.out, name, options.only)
         if subject == "table":
             for name in SUBJECTS:
                 report.show(options.out, name)
@@ -73,7 +73,12 @@ def _parse(argv: Sequence[str] | None) -> tuple[str, Options]:
     parser.add_argument(
         "--threads", type=positive, default=parallel.get_threads(), metavar="N", help="of each (default: one a core)"
     )
-    parser.add_argument("--engines", default=",".join(ENGINES), metavar="A,B", help="who takes part (default: all)")
+    parser.add_argument(
+        "--engines",
+        default=",".join(USUAL),
+        metavar="A,B",
+        help=f"who takes part beside minifcn, of {', '.join(ENGINES)} (default: the first three)",
+    )
     parser.add_argument("--steps", type=positive, metavar="N", help="of train (default: the whole run)")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="where to compute (default: cpu)")
     parser.add_argument("--tf32", action="store_true", help="a GPU may round factors to 10 bits, in both libraries")

@@ -12,11 +12,6 @@ from benchmarks.cases import Case
 from benchmarks.opponents import Absent
 from minifcn.errors import MinifcnError
 
-#: The largest difference of two opponents' results, relative to their size (Euclidean norms). float32 sums of 10^4
-#: products in another order differ by 1e-6, Winograd's by 1e-5; gradients through sixteen layers with ReLUs and pools,
-#: where a value near a threshold goes either way, by up to 1e-2. What is wrong differs by 1e-1 and more.
-TOLERANCE = {"op": 1e-4, "net": 2e-2}
-RANDOM_TOLERANCE = 1e-2
 #: A turn lasts at least about so long; short runs are repeated within it, so that the clock is not what is measured.
 TURN_SECONDS = 0.03
 MOST_RUNS = 500
@@ -52,7 +47,8 @@ def duel(case: Case, opponents: Mapping[str, Runner], repeats: int, tick: Tick =
 
 
 def compare(case: Case, opponents: Mapping[str, Runner]) -> dict[str, float]:
-    """How far each opponent's results are from those of the first: the largest difference of any array."""
+    """How far each opponent's results are from those of the first: the norm of the difference over that of the result,
+    the largest of all arrays. MinifcnError if it is beyond the case's tolerance."""
     ours, found = None, {}
     for name, opponent in opponents.items():
         results = opponent.results()
@@ -60,11 +56,10 @@ def compare(case: Case, opponents: Mapping[str, Runner]) -> dict[str, float]:
             ours = results
             continue
         found[name] = max(_difference(case, key, ours[key], value) for key, value in results.items())
-        limit = RANDOM_TOLERANCE if case.random else TOLERANCE["op" if hasattr(case, "op") else "net"]
-        if not found[name] <= limit:
+        if not found[name] <= case.tolerance:
             raise MinifcnError(
                 f"{case.name}: {name} and {next(iter(opponents))} do not compute the same: they differ by "
-                f"{found[name]:.1e} of their size, and {limit:.0e} is allowed"
+                f"{found[name]:.1e} of their size, and {case.tolerance:.0e} is allowed"
             )
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log
 from statistics import median
 from typing import NamedTuple
 
@@ -37,10 +38,7 @@ def share(macs: int, seconds: float, rate: float) -> float | None:
 def exponent(x: Sequence[float], y: Sequence[float]) -> float:
     """The power of x that y grows with, from the first to the last point: 1 is linear.
 
-    >>> import math
     >>> round(exponent([1, 2, 4], [3, 12, 48]), 6)
     2.0
     """
-    from math import log
-
     return log(y[-1] / y[0]) / log(x[-1] / x[0])

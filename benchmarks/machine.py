@@ -28,7 +28,10 @@ def commit() -> str:
     """The commit of this checkout, in short, and whether what is measured has been changed since."""
     try:
         short = _git("rev-parse", "--short", "HEAD")
-        return short + " + changes" * bool(_git("status", "--porcelain", "--", "minifcn", "benchmarks/*.py"))
+        changed = _git("status", "--porcelain", "--", "minifcn") or _git(
+            "diff", "HEAD", "--stat", "--", "benchmarks/*.py"
+        )
+        return short + " + changes" * bool(changed)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

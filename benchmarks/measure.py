@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
 from benchmarks import cases, machine, memory, training
 from benchmarks.cases import Case, NetCase
 from benchmarks.duel import duel
+from benchmarks.engines import ENGINES
 from benchmarks.opponents import Absent, Opponent, Setting
 from benchmarks.results import Results
 from minifcn import models
+from minifcn.errors import ConfigError
+
+T = TypeVar("T", bound=Any)
 
 
 class Options(NamedTuple):
@@ -56,7 +61,7 @@ def peaks(options: Options) -> None:
 def growth(options: Options) -> None:
     """Time and memory of nets that grow in one way at a time."""
     points = cases.growth(options.setting.threads, most=1024 if options.side == 500 else 256)
-    for point in _progress([p for p in points if options.only in p.case.name or options.only == p.axis], "growth"):
+    for point in _progress(_chosen(options, points, lambda p: f"{p.axis}: {p.case.name}"), "growth"):
         case = _counted(point.case)
         setting = options.setting._replace(threads=point.threads)
         with _opponents(options, setting) as opponents:
@@ -116,21 +121,27 @@ def _opponents(options: Options, setting: Setting | None = None) -> Iterator[dic
             except Absent as error:
                 if engine == options.engines[0]:
                     raise
-                if engine not in _told:
-                    print(f"{engine} takes no part: {error}", file=sys.stderr)
-                    _told.add(engine)
+                _tell_once(f"{ENGINES[engine]} takes no part: {error}")
         yield found
 
 
-_told: set[str] = set()
+@cache
+def _tell_once(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _results(subject: str, opponents: dict[str, Opponent], options: Options) -> Results:
     return Results(options.out, subject, machine.describe(opponents.values(), options.setting))
 
 
-def _chosen(options: Options, every: Any) -> list[Any]:
-    return [case for case in every if options.only in case.name]
+def _chosen(options: Options, every: Iterable[T], name: Callable[[T], str] = lambda case: case.name) -> list[T]:
+    """Those with `options.only` in their names."""
+    cases = list(every)
+    found = [case for case in cases if options.only in name(case)]
+    if not found:
+        names = "\n  ".join(dict.fromkeys(map(name, cases)))
+        raise ConfigError(f"--only {options.only!r}: no case has this in its name; there are\n  {names}")
+    return found
 
 
 def _counted(case: NetCase) -> NetCase:

@@ -8,14 +8,15 @@ from benchmarks.cases import CLASSES, NetCase
 from benchmarks.opponents import Opponent, Setting
 from minifcn import models
 
-RUNS = 3  # the velocity appears in the first step, and the largest sum of arrays in the second
+#: The velocity appears in the first step, and the largest sum of arrays in the second.
+RUNS = {"forward": 2, "step": 3}
 
 
 def peak(engine: str, case: NetCase, setting: Setting) -> dict[str, int | None]:
     """Bytes: {"imports", "host", "device"}: resident after the imports, and the most in all. Raises Absent."""
     with Opponent(engine, setting) as opponent:
         opponent.prepare(case, alike=False)
-        opponent.seconds(RUNS)
+        opponent.seconds(RUNS[case.part])
         return {"imports": opponent.imports, **opponent.peak()}
 
 

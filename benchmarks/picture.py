@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from benchmarks.cases import AXES
 from benchmarks.engines import ENGINES
 from benchmarks.figures import ratio
+from benchmarks.results import Row
+from benchmarks.tables import grown_bytes
 from minifcn.inspection.plots import BLUE, GREY, ORANGE, VERMILION, save
 
-Row = Mapping[str, Any]
 COLOURS = {"minifcn": BLUE, "pytorch": VERMILION, "dezero": ORANGE}
-AXES = {
-    "pixels": "pixels, one picture",
-    "batch": "pictures in a batch",
-    "width": "multiply-accumulates of a forward pass",
-    "threads": "threads",
+#: Axis -> what stands under a point.
+TICKS: dict[str, Callable[[Row], str]] = {
+    "pixels": lambda row: f"{row['units'] ** 0.5:.0f}²",
+    "batch": lambda row: str(row["units"]),
+    "width": lambda row: row["case"].split()[1].rstrip(","),
+    "threads": lambda row: str(row["threads"]),
 }
 
 
@@ -42,7 +44,7 @@ def ratios(groups: Mapping[str, Sequence[Row]], path: Path) -> None:
             axes.plot((least, most), (y, y), color="#333333", linewidth=1)
             axes.text(max(middle, most, 1) * 1.03, y, f"{middle:.2f}", va="center", fontsize=7, color="#333333")
         axes.set_yticks(range(len(bars)), [name for name, *_ in bars], fontsize=7)
-        axes.invert_yaxis()
+        axes.set_ylim(len(bars) - 0.4, -0.6)
         axes.set_xscale("log", base=2)
         axes.axvline(1, color=GREY, linewidth=1)
         axes.set_title(title, loc="left", fontsize=9, color="#555555")
@@ -61,11 +63,11 @@ def growth(rows: Sequence[Row], path: Path) -> None:
     grid = figure.subplots(2, len(names), squeeze=False)
     for k, name in enumerate(names):
         along = [row for row in rows if row["axis"] == name]
-        x = [1 / row["units"] if name == "threads" else row["units"] for row in along]
+        x = [row["threads"] if name == "threads" else row["units"] for row in along]
         for engine, colour in COLOURS.items():
             times = [(u, median(row["seconds"][engine])) for u, row in zip(x, along, strict=True)
                      if engine in row["seconds"]]  # fmt: skip
-            bytes_ = [(u, _bytes(row["peak"][engine]) / 2**20) for u, row in zip(x, along, strict=True)
+            bytes_ = [(u, grown_bytes(row["peak"][engine]) / 2**20) for u, row in zip(x, along, strict=True)
                       if engine in row["peak"]]  # fmt: skip
             for axes, points in ((grid[0, k], times), (grid[1, k], bytes_)):
                 if points:
@@ -76,35 +78,30 @@ def growth(rows: Sequence[Row], path: Path) -> None:
         power = -1 if name == "threads" else 1
         grid[0, k].plot(x, [first * (u / x[0]) ** power for u in x], ":", color=GREY, label="in proportion")
         for axes in grid[:, k]:
-            _doubles(axes, x)
-        grid[0, k].set_title(f"{AXES[name]}\n{along[-1]['case']}", loc="left", fontsize=8, color="#555555")
-        grid[1, k].set_xlabel(AXES[name])
+            _doubles(axes, x, [TICKS[name](row) for row in along])
+        grid[0, k].set_title(f"up to {along[-1]['case']}", loc="left", fontsize=8, color="#555555")
+        grid[1, k].set_xlabel(AXES[name][0], fontsize=9)
     grid[0, 0].set_ylabel("seconds")
     grid[1, 0].set_ylabel("MiB at the peak, less the imports")
     grid[0, 0].legend(frameon=False, fontsize=8)
     save(figure, path)
 
 
-def _doubles(axes: Axes, ticks: Sequence[float]) -> None:
+def _doubles(axes: Axes, ticks: Sequence[float], labels: Sequence[str]) -> None:
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
-    axes.set_xticks(ticks, [f"{tick:.3g}" for tick in ticks], fontsize=7)
-    axes.yaxis.set_major_formatter(lambda y, _: f"{y:.3g}")
+    axes.set_xticks(ticks, labels, fontsize=8, rotation=30 if any(len(label) > 4 for label in labels) else 0)
+    axes.yaxis.set_major_formatter(lambda y, _: f"{y:.3g}" if y < 1000 else f"{y:.0f}")
     axes.grid(color="#e6e6e6", linewidth=0.8)
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _both(row: Row) -> bool:
-    return {"minifcn", "pytorch"} <= row.get("seconds", row.get("peak", {})).keys()
+    return {"minifcn", "pytorch"} <= (row["seconds"] if "seconds" in row else row["peak"]).keys()
 
 
 def _bar(row: Row) -> tuple[str, float, float, float]:
     if "seconds" in row:
         return row["case"], *ratio(row["seconds"]["minifcn"], row["seconds"]["pytorch"])
-    value = _bytes(row["peak"]["minifcn"]) / _bytes(row["peak"]["pytorch"])
+    value = grown_bytes(row["peak"]["minifcn"]) / grown_bytes(row["peak"]["pytorch"])
     return row["case"], value, value, value
-
-
-def _bytes(peak: Mapping[str, Any]) -> float:
-    """Of the device, or of the process less its imports."""
-    return peak["device"] or peak["host"] - peak["imports"]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from benchmarks import cases, tables
-from benchmarks.cases import PRODUCT
-from benchmarks.results import read
+from benchmarks.engines import ENGINES
+from benchmarks.results import Row, read
 from minifcn.files import atomic_path
 
 TITLES = {
@@ -19,50 +18,66 @@ TITLES = {
 }
 
 
-def show(folder: Path, subject: str) -> None:
-    """Print a subject's table."""
-    rows = _rows(folder, subject)["rows"]
+def show(folder: Path, subject: str, only: str = "") -> None:
+    """Print a subject's table, or the rows of it with `only` in their names."""
+    rows, products = _rows(folder, subject)
+    rows = [row for row in rows if only in f"{row.get('axis', '')}: {row['case']}"]
     if rows:
         print(f"{TITLES[subject]}{_threads(rows)}\n{tables.text(tables.SUBJECTS[subject](rows))}\n")
-        for reason in sorted({f"{who}: {why}" for row in rows for who, why in row.get("absent", {}).items()}):
-            print(f"dash: {reason}")
+        for reason in sorted({f"{ENGINES[who]} {why}" for row in rows for who, why in row.get("absent", {}).items()}):
+            print(f"a dash: {reason}")
+        for line in (*tables.rates(products), *_growth(subject, rows)):
+            print(line)
 
 
 def write(folder: Path) -> list[Path]:
     """All tables as `tables.md`, ratios.png and growth.png; returns what has been written."""
     from benchmarks import picture  # matplotlib: not before it is needed
 
-    found = {subject: _rows(folder, subject) for subject in TITLES}
-    there = {subject: each for subject, each in found.items() if each["rows"]}
-    machines = dict.fromkeys(", ".join(each["machine"].values()) for each in there.values())
-    lines = [*(f"Measured on {told}.\n" for told in machines)]
-    for subject, each in there.items():
-        commits = ", ".join(dict.fromkeys(row["commit"] for row in each["rows"]))
-        lines += [f"### {TITLES[subject]}{_threads(each['rows'])}", ""]
-        lines += [tables.markdown(tables.SUBJECTS[subject](each["rows"])), ""]
-        lines += [f"`python -m benchmarks {subject}` at {commits}", ""]
+    measured = {subject: each for subject in TITLES if (each := _rows(folder, subject))[0]}
+    machines = dict.fromkeys(", ".join(read(_path(folder, subject))["machine"].values()) for subject in measured)
+    lines = [f"Measured on {told}.\n" for told in machines]
+    for subject, (rows, products) in measured.items():
+        commits = ", ".join(dict.fromkeys(row["commit"] for row in rows))
+        lines += [f"### {TITLES[subject]}{_threads(rows)}", ""]
+        lines += [tables.markdown(tables.SUBJECTS[subject](rows)), ""]
+        lines += [f"* {line}" for line in (*tables.rates(products), *_growth(subject, rows))]
+        lines += [f"* `python -m benchmarks {subject}` at {commits}", ""]
     with atomic_path(folder / "tables.md") as beside:
         beside.write_text("\n".join(lines))
-    groups = {
-        TITLES[subject]: [row for row in there[subject]["rows"] if not row["case"].startswith(PRODUCT)]
-        for subject in ("nets", "memory", "ops")
-        if subject in there
-    }
+    titles = TITLES | {"memory": f"{TITLES['memory']}, less its imports"}
+    groups = {titles[subject]: measured[subject][0] for subject in ("nets", "memory", "ops") if subject in measured}
     picture.ratios(groups, folder / "ratios.png")
-    picture.growth(found["growth"]["rows"], folder / "growth.png")
+    picture.growth(measured.get("growth", ([], []))[0], folder / "growth.png")
     return [path for name in ("tables.md", "ratios.png", "growth.png") if (path := folder / name).exists()]
 
 
-def _rows(folder: Path, subject: str) -> dict[str, Any]:
-    """A subject's file, its rows in the order of the cases, whatever the order that they were measured in."""
-    found = read(folder / f"{subject}.json")
+def _rows(folder: Path, subject: str) -> tuple[list[Row], list[Row]]:
+    """A subject's rows, in the order of the cases and not of their measuring; and those of matrix products."""
+    rows = read(_path(folder, subject))["rows"]
     names = [case.name for case in cases.ops()] + [case.name for case in cases.memory()]
-    place = {name: k for k, name in enumerate(names, start=1)}
-    if subject in ("ops", "nets", "memory"):
-        found["rows"].sort(key=lambda row: 0 if row["case"].startswith(PRODUCT) else place.get(row["case"], len(place)))
-    return found
+    place = {name: k for k, name in enumerate(names)}
+
+    def order(row: Row) -> tuple:
+        if subject == "growth":
+            return list(cases.AXES).index(row["axis"]), row["threads"], row["units"]
+        return (place.get(row["case"], len(place)),)
+
+    products = [row for row in rows if row["case"].startswith(cases.PRODUCT)]
+    return sorted((row for row in rows if row not in products), key=order), products
 
 
-def _threads(rows: list[dict]) -> str:
+def _growth(subject: str, rows: list[Row]) -> list[str]:
+    """Of growth, the power of each axis that time and memory grow with, and what to expect."""
+    if subject != "growth":
+        return []
+    return [f"{axis}, {told}: {cases.AXES[axis][1]}" for axis, told in tables.powers(rows).items()]
+
+
+def _path(folder: Path, subject: str) -> Path:
+    return folder / f"{subject}.json"
+
+
+def _threads(rows: list[Row]) -> str:
     counts = {row["threads"] for row in rows}
     return f", {counts.pop()} threads each" if len(counts) == 1 else ""

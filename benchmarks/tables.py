@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.engines import ENGINES
-from benchmarks.figures import ratio, share
+from benchmarks.figures import exponent, ratio, share
 
 MIB = 2**20
 Cells = dict[str, str]
@@ -63,9 +63,41 @@ def growth(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
                 each = median(seconds) / row["units"] / (median(start["seconds"][name]) / start["units"])
                 cells[f"{ENGINES[name]}, time a unit"] = f"{each:.2f}"
         for name, peak in row["peak"].items():
-            cells[f"{ENGINES[name]}, MiB"] = f"{(peak['device'] or peak['host'] - peak['imports']) / MIB:.0f}"
+            cells[f"{ENGINES[name]}, MiB"] = f"{grown_bytes(peak) / MIB:.0f}"
         found.append(cells)
     return found
+
+
+def powers(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Axis -> the power of it that time and memory grow with between its first and its last row; 1 is in proportion."""
+    found = {}
+    for axis in dict.fromkeys(row["axis"] for row in rows):
+        along = [row for row in rows if row["axis"] == axis]
+        if len(along) > 1:
+            units = [row["threads"] if axis == "threads" else row["units"] for row in (along[0], along[-1])]
+            told = []
+            for name in (name for name in along[0]["peak"] if name in along[-1]["peak"]):
+                time = exponent(units, [median(row["seconds"][name]) for row in (along[0], along[-1])])
+                size = exponent(units, [grown_bytes(row["peak"][name]) for row in (along[0], along[-1])])
+                told.append(f"{ENGINES[name]}'s time with the power {time:.2f}, memory {size:.2f}")
+            found[axis] = "; ".join(told)
+    return found
+
+
+def grown_bytes(peak: Mapping[str, Any]) -> int:
+    """The peak on the device; of a process less its imports."""
+    return peak["device"] or peak["host"] - peak["imports"]
+
+
+def rates(products: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The machine's rate of matrix products, by library, a line for each case."""
+    return [
+        f"{row['case']}, GMAC/s: "
+        + ", ".join(
+            f"{ENGINES[name]} {number(row['macs'] / median(each) / 1e9)}" for name, each in row["seconds"].items()
+        )
+        for row in products
+    ]
 
 
 def train(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:

@@ -17,7 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 #: Module -> name, in the order in which they take turns. The first is ours, the second the one to be measured against.
-ENGINES = {"minifcn": "minifcn", "pytorch": "PyTorch", "dezero": "DeZero"}
+ENGINES = {"minifcn": "minifcn", "pytorch": "PyTorch", "dezero": "DeZero", "pytorch_last": "PyTorch, channels last"}
+#: Who takes part unless told otherwise.
+USUAL = ("minifcn", "pytorch", "dezero")
 
 
 class Work(NamedTuple):

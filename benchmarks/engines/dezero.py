@@ -65,6 +65,8 @@ def prepare(case: Case, alike: bool) -> Work:
         return _net(case, alike)
     if case.op not in FORWARD:
         raise Unable(f"has no {case.op.replace('_', ' ')} of this kind")
+    if case.op == "crop" and case.part == "forward":
+        raise Unable("crops without copying")
     if case.op == "max_pool":
         kernel, stride, padding = (case.settings[key] for key in ("kernel", "stride", "padding"))
         if (case.shape[2] + 2 * padding - kernel) % stride:

@@ -80,7 +80,7 @@ def device_peak() -> int | None:
 def prepare(case: Case, alike: bool) -> Work:
     """A case made ready."""
     if isinstance(case, NetCase):
-        return _net(case, alike)
+        return prepare_net(case, alike)
     arrays = {name: _tensor(array) for name, array in draw.arrays(case).items()}
     if case.op == "sgd":
         return _sgd(case, arrays)
@@ -123,14 +123,19 @@ def _op(case: OpCase, arrays: dict[str, Any]) -> Work:
     return Work(run, lambda: {f"result {k}": _array(tensor) for k, tensor in enumerate(run())})
 
 
-def _net(case: NetCase, alike: bool) -> Work:
-    """A whole net. Weights and biases have the multipliers of the released nets, as minifcn's do."""
+def prepare_net(case: NetCase, alike: bool, order: torch.memory_format = torch.contiguous_format) -> Work:
+    """A whole net, its arrays in the given order.
+
+    Weights and biases have the multipliers of the released nets, as minifcn's do.
+    """
     net = pytorch_nets.build(case.net, CLASSES, case.preset, case.input_padding).to(_device)
+    net = net.to(memory_format=order)
     named = dict(net.named_parameters())
     if alike:
         values = draw.weights({name: tuple(param.shape) for name, param in named.items()})
         net.load_state_dict({name: torch.from_numpy(array) for name, array in values.items()}, strict=False)
     x, labels = (_tensor(array) for array in draw.batch(case))
+    x = x.contiguous(memory_format=order)
     learning = {name: param for name, param in named.items() if param.requires_grad}
     sgd = torch.optim.SGD(
         [
