@@ -24,7 +24,7 @@ class Here:
     """An engine in this process."""
 
     def __init__(self, name):
-        if importlib.util.find_spec({"pytorch": "torch"}.get(name, name)) is None:
+        if importlib.util.find_spec({"pytorch": "torch", "pytorch_last": "torch"}.get(name, name)) is None:
             pytest.skip(f"{name} is not installed")
         self.engine = importlib.import_module(f"benchmarks.engines.{name}")
         self.engine.start(parallel.get_threads(), "cpu", False)
@@ -156,6 +156,14 @@ def test_pytorch_s_fcn8s_has_our_parameters(preset):
     assert {name: tuple(p.shape) for name, p in build("fcn8s", 21, preset, "same").named_parameters()} == ours
 
 
+def test_channels_last_computes_the_same(restore_threads):
+    case = NetCase("a net", "fcn8s", "tiny", "same", "step", (1, 3, 48, 48))
+    ours, theirs = Here("minifcn"), Here("pytorch_last")
+    ours.prepare(case)
+    theirs.prepare(case)
+    assert compare(case, {"minifcn": ours, "pytorch_last": theirs})["pytorch_last"] < 1e-3
+
+
 def test_dezero_s_tiny_net_is_ours(restore_threads):
     case = NetCase("a net", "fcn8s", "tiny", "same", "step", (2, 3, 64, 64))
     ours, theirs = Here("minifcn"), Here("dezero")
@@ -243,6 +251,8 @@ def test_the_command_refuses_what_it_does_not_know(capsys):
     assert "did you mean 'ops'" in capsys.readouterr().err
     assert command.main(["ops", "--engines", "pytorsh"]) == 2
     assert "did you mean 'pytorch'" in capsys.readouterr().err
+    assert command.main(["memory", "--only", "alexnet", "--engines", "minifcn"]) == 2
+    assert "no case has this in its name; there are\n  FCN-8s, padding 100" in capsys.readouterr().err
 
 
 def test_train_is_measured_from_its_own_log(restore_threads):

@@ -63,6 +63,22 @@ def test_growth_is_told_a_unit_along_each_axis():
     assert told == ["1.00", "1.00", "1.00", "0.50"]
 
 
+def test_the_powers_of_growth_are_of_threads_and_not_of_time_a_thread():
+    rows = [grown("pixels", 100, 1.0), grown("pixels", 400, 4.0)]
+    rows += [
+        {**grown("threads", 1, 1.0), "threads": 1},
+        {**grown("threads", 0.5, 0.5), "threads": 2},
+        grown("batch", 1, 1),
+    ]
+    told = tables.powers(rows)
+    assert told["pixels"].startswith("minifcn's time with the power 1.00, memory 0.00; PyTorch's time")
+    assert told["threads"].startswith("minifcn's time with the power -1.00") and "batch" not in told
+
+
+def test_the_rate_of_products():
+    assert tables.rates([TIMED]) == ["conv1_2 forward, GMAC/s: minifcn 13.3, PyTorch 10.0"]
+
+
 def test_a_column_that_says_the_same_in_all_rows_is_not_printed():
     assert "threads" not in tables.text(tables.timed([TIMED]))
     assert "threads" in tables.text(tables.timed([TIMED, {**TIMED, "threads": 1}]))
