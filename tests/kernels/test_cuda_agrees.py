@@ -48,6 +48,13 @@ def test_every_case_is_as_on_the_cpu(case, dtype, device):
 
 
 @pytest.mark.parametrize("case", cases.CASES, ids=str)
+def test_a_library_without_kernels_is_served_by_the_operation_itself(case, monkeypatch):
+    monkeypatch.delattr(fakegpu, "RawModule", raising=False)
+    assert not cuda.serves(fakegpu, np.dtype(np.float64))
+    assert_agree(results(case, fakegpu, np.float64), results(case, np, np.float64), TOLERANCE[np.float64])
+
+
+@pytest.mark.parametrize("case", cases.CASES, ids=str)
 def test_counting_in_64_bits_changes_nothing(case, device, monkeypatch):
     narrow = results(case, device, np.float32)
     monkeypatch.setattr(launch, "WIDE_FROM", 1)
