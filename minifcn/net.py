@@ -69,10 +69,11 @@ class Net(Graph):
         shape does not fit, naming the layer.
         """
         names, finals = set(self.outputs), []
-        for step in self._forward_steps(inputs, keep, whole=not self._strict):
-            if step.name in names:
-                finals.append(step.output)
-            del step  # its arrays must not live on while the next layer runs
+        with parallel.at_work():
+            for step in self._forward_steps(inputs, keep, whole=not self._strict):
+                if step.name in names:
+                    finals.append(step.output)
+                del step  # its arrays must not live on while the next layer runs
         return finals[0] if len(finals) == 1 else tuple(finals)
 
     def backward(self, *dys: Array, keep: Collection[str] = ()) -> None:
@@ -84,7 +85,8 @@ class Net(Graph):
         `keep` names blobs whose gradients to leave in `net.diffs` ("all" for all); the gradient of the net's input is
         computed only if it is among them.
         """
-        deque(self.back_steps(*dys, keep=keep), maxlen=0)
+        with parallel.at_work():
+            deque(self.back_steps(*dys, keep=keep), maxlen=0)
 
     def steps(self, *inputs: Array, keep: Collection[str] = ()) -> Iterator[Step]:
         """Run forward, yielding a Step after each layer. An activation is let go after its last reader.

@@ -22,7 +22,7 @@ CPU_BAND_BYTES = 1 << 22
 GPU_BAND_BYTES = 1 << 28
 
 #: Below this many bytes of columns, cutting them in two to occupy a second core does not pay.
-_WORTH_CUTTING = 1 << 18
+_WORTH_CUTTING = 1 << 20
 
 
 def pair(value: int | tuple[int, int], name: str, least: int = 1) -> Pair:
