@@ -203,8 +203,10 @@ class Net(Graph):
         """The parameters' values: "conv1_1.weight" -> a copy, on the host."""
         return {key: to_numpy(param.data).copy() for key, param in self.params.items()}
 
-    def load_state_dict(self, state: Mapping[str, Array]) -> None:
+    def load_state_dict(self, state: Mapping[str, Array], give_away: bool = False) -> None:
         """Copy values into the parameters, which keep their dtype and device.
+
+        With `give_away` nobody else will use the arrays: those that can be a parameter as they are become it, uncopied.
 
         Raises WeightsError unless the names and shapes are exactly the net's; then nothing has been changed.
         """
@@ -224,7 +226,10 @@ class Net(Graph):
             )
             raise WeightsError(f"load_state_dict: the state does not fit the net; {listed}")
         for key, param in params.items():
-            param.data[...] = to(state[key], xp_of(param.data)).astype(param.data.dtype)
+            if give_away and can_replace(param.data, state[key]):
+                param.data = state[key]
+            else:
+                param.data[...] = to(state[key], xp_of(param.data))
 
     def to(self, target: str | Namespace) -> Net:
         """Move all parameters to a backend, "numpy" or "cupy". Returns the net."""
@@ -307,6 +312,12 @@ class Net(Graph):
                 return node.layer.backward(dy)
         except MinifcnError as error:
             raise type(error)(f"{node.name}: {error}") from None
+
+
+def can_replace(data: Array, array: Array) -> bool:
+    """Whether `array` could be a parameter in the place of `data`: same library, dtype, shape, C-contiguous."""
+    alike = type(data) is type(array) and data.dtype == array.dtype and data.shape == array.shape
+    return alike and array.flags.c_contiguous and getattr(array.flags, "writeable", True)
 
 
 def _weights(layer: Layer) -> int:

@@ -103,6 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         session.begin(stage, net)
         if saved:
             session.restore(saved)
+            saved = None  # as large as weights and velocities
             folder.write_config(config)  # only now: a run that cannot go on stays as it was
 
         stack.enter_context(checks.no_warnings())
@@ -131,7 +132,6 @@ def learn(session: Session, progress: Progress, stop: Interrupt) -> None:
         while session.step < stage.end and not stop():
             done = session.step - stage.start
             sgd.lr = recipes.learning_rate(config.lr_policy, stage.lr, done, stage.iterations)
-            net.zero_grads()
             loss = session.objective.accumulate(net, session.loader, config.iter_size)
             session.record(loss)
             if done == 0 and config.loss_sampling == 1:  # a sample may be of nothing
@@ -139,6 +139,7 @@ def learn(session: Session, progress: Progress, stop: Interrupt) -> None:
             if config.clip_norm:
                 clip_gradients(net.params, config.clip_norm * config.iter_size)  # the norm of their mean
             sgd.step()
+            net.zero_grads()  # what follows, an evaluation say, needs their memory
             session.advance(progress, stop)
 
 

@@ -124,3 +124,16 @@ def test_damaged_metadata_is_told_with_the_file(path, damage, message):
     tensors.write(path, {}, {**about, **damage})
     with pytest.raises(CheckpointError, match=rf"checkpoint\.safetensors: damaged: .*{message}"):
         checkpoint.load(path)
+
+
+def test_saving_takes_no_copies(tmp_path, monkeypatch):
+    """Of FCN-8s, weights and velocities are 1 GiB."""
+    net = models.build("fcn8s", preset="tiny", rng=np.random.default_rng(0))
+    sgd = MomentumSGD(net.params, lr=0.1)
+    written = {}
+    monkeypatch.setattr(checkpoint.tensors, "write", lambda path, arrays, metadata: written.update(arrays))
+    checkpoint.save(tmp_path / "c", net, sgd, {})
+    for name, param in net.params.items():
+        assert written[f"weights/{name}"] is param.data
+    for name, velocity in sgd.velocity.items():
+        assert written[f"velocity/{name}"] is velocity

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from minifcn import models, weights
 from minifcn.errors import MinifcnError, WeightsError
 from minifcn.files import atomic_path
-from minifcn.weights import tensors
+from minifcn.weights import native, tensors
 
 CLASSES = ["background", "cat", "Straße"]
 ABOUT = {"classes": CLASSES, "palette": [[0, 0, 0], [255, 0, 0], [0, 255, 0]]}
@@ -283,3 +283,28 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
     with atomic_path(tmp_path / "note.txt") as beside:
         beside.write_text("new")
     assert set(os.listdir(tmp_path)) == {"note.txt"} | others
+
+
+def test_opening_a_file_takes_its_weights_once(tmp_path, monkeypatch):
+    """The arrays that were read become the parameters: of FCN-8s they are 0.5 GiB."""
+    weights.save(tmp_path / "w.safetensors", models.build("fcn8s", preset="tiny", rng=np.random.default_rng(0)))
+    read, found = native.read, {}
+
+    def watched(path):
+        arrays, metadata = read(path)
+        found.update(arrays)
+        return arrays, metadata
+
+    monkeypatch.setattr(native, "read", watched)
+    net, _ = weights.open_net(tmp_path / "w.safetensors")
+    assert all(param.data is found[name] for name, param in net.params.items())
+
+
+def test_one_array_for_two_layers_is_given_to_one_alone(tmp_path):
+    """conv1_1 of a file serves both trunks of a net of two; they learn apart."""
+    weights.save(tmp_path / "w.safetensors", models.build("fcn32s", preset="tiny", rng=np.random.default_rng(0)))
+    net = models.build("fcn32s-late", preset="tiny")
+    weights.transplant(net, tmp_path / "w.safetensors")
+    one, other = net.params["conv2_1color.weight"].data, net.params["conv2_1hha.weight"].data
+    assert (one == other).all() and one.any()
+    assert not np.may_share_memory(one, other)

@@ -39,15 +39,15 @@ class Objective:
         mask = self.sampling.mask(net, batch)
         counts = None if mask is None else backend.to(mask, self.xp)
         inputs, targets = batch.on(self.xp)
-        scores = net.forward(*inputs)  # of each task (N, C, H, W)
-        del inputs
+        found = net.forward(*inputs)
+        scores = list(found) if isinstance(found, tuple) else [found]  # of each task (N, C, H, W)
+        del inputs, found
         share = 1.0 / len(batch.names) if self.reduction == "sum" else 1.0
         total: Array = 0.0
         dscores: list[Array] = []
-        tasks = zip(scores if isinstance(scores, tuple) else (scores,), targets, self.class_weights, strict=True)
-        for task_scores, labels, class_weights in tasks:
+        for labels, class_weights in zip(targets, self.class_weights, strict=True):
             value, cache = ops.softmax_cross_entropy(
-                task_scores,
+                scores.pop(0),  # gone when there are probabilities
                 labels,
                 reduction=self.reduction,
                 class_weights=class_weights,
@@ -64,5 +64,6 @@ class Objective:
         for _ in range(count):
             value, dscores = self.loss(net, next(batches))
             net.backward(*dscores)
+            del dscores  # or they would live through the next forward pass
             total = total + value
         return total / count

@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from minifcn.backend import to_numpy
 from minifcn.data.preprocess import MEAN_BGR
 from minifcn.errors import WeightsError
 from minifcn.net import Net
@@ -38,7 +39,7 @@ INPUT = {"channels": "BGR", "mean": list(MEAN_BGR), "scale": 1.0}
 def save(path: str | PathLike[str], net: Net, metadata: Mapping[str, Any] | None = None) -> None:
     """Writes `net`'s weights with how to rebuild it and what `metadata` adds (classes, palette, source, ...)."""
     about = {"format": FORMAT, "version": VERSION, "net": net.spec, **INPUT, **(metadata or {})}
-    tensors.write(path, net.state_dict(), about)
+    tensors.write(path, {name: to_numpy(param.data) for name, param in net.params.items()}, about)
 
 
 def read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -33,7 +33,7 @@ def load(net: Net, path: str | PathLike[str]) -> Report:
     WeightsError if that cannot be; the net is then unchanged.
     """
     if (foreign := _foreign(path)) is not None:
-        return transplanted(net, foreign)
+        return transplanted(net, foreign, give_away=True)
     arrays, metadata = native.read(path)
     theirs, score = arrays.get("score_fr.weight"), net.params.get("score_fr.weight")
     if theirs is not None and theirs.ndim == 4 and score is not None and len(theirs) != len(score.data):
@@ -52,7 +52,7 @@ def transplant(net: Net, source: str | PathLike[str] | Net) -> Report:
     serves both of a net of two (conv1_1color, conv1_1hha). What does not fit keeps its initial value. Raises
     WeightsError, and leaves the net as it is, if the file is broken or has nothing for the net.
     """
-    return transplanted(net, open_source(source))
+    return transplanted(net, open_source(source), give_away=not isinstance(source, Net))
 
 
 def expand_score(net: Net, source: str | PathLike[str] | Net) -> Report:
@@ -62,7 +62,7 @@ def expand_score(net: Net, source: str | PathLike[str] | Net) -> Report:
     win wherever every old class scores less; on the old ones they have no influence. Raises WeightsError if not all of
     the source's classes can stay.
     """
-    return transplanted(net, open_source(source), expand=True)
+    return transplanted(net, open_source(source), expand=True, give_away=not isinstance(source, Net))
 
 
 def open_net(path: str | PathLike[str], spec: Mapping[str, Any] | None = None) -> tuple[Net, dict[str, Any]]:
@@ -123,7 +123,7 @@ def _foreign(path: str | PathLike[str], origin: str | None = None) -> Source | N
 def _open_foreign(source: Source, given: Mapping[str, Any]) -> tuple[Net, dict[str, Any]]:
     spec, assumed = recognise(source, given)
     net = _build(source.path, spec, source.arrays)
-    report = transplanted(net, source)
+    report = transplanted(net, source, give_away=True)
     if learned := [name for name in report.left if net.params[name].lr_mult]:
         raise WeightsError(f"{source.path}: has not all of {spec['name']}; missing: {', '.join(learned[:5])}")
     about = {**INPUT, "mean": report.mean, "net": net.spec}
@@ -145,7 +145,7 @@ def _build(path: str | PathLike[str], spec: Any, arrays: Mapping[str, np.ndarray
 
 def _put(net: Net, path: str | PathLike[str], arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> Report:
     try:
-        net.load_state_dict(arrays)
+        net.load_state_dict(arrays, give_away=True)  # read for this net alone
     except WeightsError as error:
         raise WeightsError(f"{path}: {str(error).removeprefix('load_state_dict: ')}{_built_as(metadata)}") from None
     mean = metadata.get("mean", INPUT["mean"])

@@ -9,7 +9,7 @@ import numpy as np
 from minifcn.backend import to, to_numpy, xp_of
 from minifcn.errors import WeightsError
 from minifcn.layers import Scale
-from minifcn.net import Net
+from minifcn.net import Net, can_replace
 from minifcn.weights.fitting import expanded, fitted, mixes, with_depth
 from minifcn.weights.names import ENDS, HEAD, SCORES
 from minifcn.weights.recognition import fitting_presets
@@ -21,13 +21,17 @@ LEAST = 0.5  # of a trunk's layers; with fewer taken, it is as good as untrained
 SUFFIXES = ("color", "hha", "_bgrd")
 
 
-def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Iterable[str] = SUFFIXES) -> Report:
+def transplanted(
+    net: Net, source: Source, expand: bool = False, suffixes: Iterable[str] = SUFFIXES, give_away: bool = False
+) -> Report:
     """Copies what the source has for `net` into it, by name.
 
     A layer that the source has not is taken from the one it is a copy of: conv1_1hha from conv1_1. What does not fit,
     such as the scores of another number of classes, keeps its initial value; with `expand`, scores of fewer classes
     become the first rows. Raises WeightsError, and leaves the net as it is, if nothing fits, if upsampling in the
     source mixes classes, and the net's keeps them apart, or with `expand` if not all of the source's classes stay.
+
+    give_away: nobody else will use the source's arrays; what can be a parameter as it is becomes it, uncopied.
     """
     report = Report(source=source.path, mean=source.pictures.bgr_mean)
     report.told, report.assumed = [str(source), *source.told], [*source.assumed]
@@ -57,9 +61,15 @@ def transplanted(net: Net, source: Source, expand: bool = False, suffixes: Itera
             f"{source.path}: nothing in it is for this net; "
             + (_widths(net, source) or f"it has {', '.join([*source.arrays][:5])} ...")
         )
+    given: list[np.ndarray] = []
     for name, array in values.items():
         data = net.params[name].data
-        net.params[name].data = to(np.array(array, data.dtype, order="C"), xp_of(data))
+        # One array may serve several layers: conv1_1 those of two trunks.
+        if give_away and can_replace(data, array) and not any(np.may_share_memory(array, other) for other in given):
+            given.append(array)
+            net.params[name].data = array
+        else:
+            net.params[name].data = to(np.array(array, data.dtype, order="C"), xp_of(data))
     _warn(net, source, report)
     return report
 
