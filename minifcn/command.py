@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
+from minifcn.backend import Namespace, memory
 from minifcn.errors import ConfigError, MinifcnError, did_you_mean
 from minifcn.ops.algorithm import ALGORITHMS
 
@@ -90,6 +91,36 @@ def add_device_flags(parser: argparse.ArgumentParser) -> None:
         "--threads", type=natural, default=0, metavar="N", help="threads on the CPU; 0: one a core (default: 0)"
     )
     add_conv_flag(parser)
+
+
+def add_memory_flag(parser: argparse.ArgumentParser) -> None:
+    """--memory-limit, for commands that plan before they compute."""
+    parser.add_argument(
+        "--memory-limit",
+        type=memory_size,
+        metavar="SIZE",
+        help="what the process may take, as in 4G or 800M; what needs more is refused, with what would fit (default: "
+        "the memory that is free)",
+    )
+
+
+def memory_size(text: str) -> int:
+    """Bytes of "4G", "1.5g", "800M" or "500k", for argparse; 1024 of one unit are the next."""
+    units = {"k": 10, "m": 20, "g": 30, "t": 40}
+    number = text[:-1] if text[-1:].lower() in units else text
+    try:
+        count = float(number) * (1 << units.get(text[-1:].lower(), 0))
+    except ValueError:
+        count = -1
+    if not 1 <= count < 1 << 60 or not number.isascii():
+        raise argparse.ArgumentTypeError(f"expected a size such as 4G or 800M, got {text!r}")
+    return int(count)
+
+
+def memory_budget(limit: int | None, xp: Namespace) -> int:
+    """Bytes that new arrays may take: of the process's limit what it has not taken yet, or what is free."""
+    told = memory(xp)
+    return told["available"] if limit is None else max(0, limit - told["used"])
 
 
 def add_conv_flag(parser: argparse.ArgumentParser) -> None:

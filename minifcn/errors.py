@@ -36,6 +36,10 @@ class CheckpointError(MinifcnError):
     """A run that cannot be resumed, or a checkpoint that cannot be written."""
 
 
+class MemoryLimitError(MinifcnError):
+    """A pass over a net that needs more memory than it may take."""
+
+
 class ConfigError(MinifcnError):
     """A setting that is unknown, of the wrong type, or out of range."""
 

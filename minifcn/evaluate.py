@@ -11,7 +11,18 @@ from pathlib import Path
 import numpy as np
 
 from minifcn import models
-from minifcn.command import Parser, add_device_flags, add_net_flags, net_given, out_folder, positive, reports_errors
+from minifcn.backend import xp_of
+from minifcn.command import (
+    Parser,
+    add_device_flags,
+    add_memory_flag,
+    add_net_flags,
+    memory_budget,
+    net_given,
+    out_folder,
+    positive,
+    reports_errors,
+)
 from minifcn.data import open_dataset, tasks_of
 from minifcn.data.spec import HELP
 from minifcn.files import atomic_path
@@ -50,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in remarks(arguments.weights, net, about):
         print(line, file=sys.stderr)
     with nullcontext() if arguments.out is None else out_folder(arguments.out) as out:
-        confusions = evaluate(net, dataset, arguments.limit, mean=about["mean"])
+        available = memory_budget(arguments.memory_limit, xp_of(*(param.data for param in net.params.values())))
+        confusions = evaluate(net, dataset, arguments.limit, mean=about["mean"], available=available)
         assert confusions is not None  # nothing asks it to stop
         for task, confusion in zip(tasks_of(dataset), confusions, strict=True):
             print(table(confusion.scores(), task.classes, task.name))
@@ -94,6 +106,7 @@ def _parser() -> Parser:
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pictures")
     parser.add_argument("--out", metavar="DIR", help="folder for scores.csv, confusion.csv and confusion.png")
     add_net_flags(parser)
+    add_memory_flag(parser)
     add_device_flags(parser)
     return parser
 

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Sequence
 
 from minifcn import models
-from minifcn.command import CLASSES, Parser, add_conv_flag, classes, padding, reports_errors
-from minifcn.errors import ConfigError
+from minifcn.command import CLASSES, Parser, add_conv_flag, add_memory_flag, classes, padding, reports_errors
+from minifcn.errors import ConfigError, MemoryLimitError
 from minifcn.files import atomic_path
 from minifcn.inspection.answers import answers
 from minifcn.inspection.drawing import draw
-from minifcn.inspection.summary import summarise
+from minifcn.inspection.summary import size, summarise
+from minifcn.net import Net
 
 ABOUT = """\
 Print every layer of a net for pictures of one size: its output, its window, where it looks in the picture,
@@ -69,11 +70,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         with atomic_path(arguments.svg) as beside:
             beside.write_text(draw(net, shape, title), encoding="utf-8")
     print(title, summarise(net, shape), sep="\n\n")
+    if arguments.memory_limit is not None:
+        print("\n" + "\n".join(fit_lines(net, shape, arguments.memory_limit)))
     if told := answers(net, shape):
         print("\n" + told)
     if arguments.svg is not None:
         print(f"\ndrawn in {arguments.svg}")
     return 0
+
+
+def fit_lines(net: Net, shape: tuple[int, ...], limit: int) -> list[str]:
+    """Whether a training step and a prediction fit so many bytes, and what would if not."""
+    lines = []
+    for what, training in (("a training step", True), ("a prediction", False)):
+        try:
+            net.plan(*net.input_shapes(shape), limit=limit, training=training)
+            lines.append(f"{what} fits into {size(limit)}")
+        except MemoryLimitError as error:
+            lines.append(str(error))
+    return lines
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -107,6 +122,7 @@ def _parser() -> Parser:
         choices=models.OUTPUT_STRIDES,
         help="16 or 8: the last pools of an FCN do not subsample",
     )
+    add_memory_flag(parser)
     add_conv_flag(parser)
     parser.add_argument("--classes", type=classes, default=21, metavar="N", help=CLASSES + " (default: 21)")
     parser.add_argument("--svg", metavar="FILE", help="also draw the net's graph as an SVG picture")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minifcn import coords, parallel
+from minifcn import coords, limits, parallel
 from minifcn.coords import Coords
 from minifcn.errors import MinifcnError, ShapeError
 from minifcn.layers import Add, Concat, Conv2d, Cost, Crop, Dropout, Input, Layer, Param, ReLU, Shape
@@ -143,8 +143,19 @@ class Graph:
         """Name -> output shape for inputs of these shapes; raises ShapeError, naming the layer, if they do not fit."""
         return {node.name: shape for node, shape in zip(self.nodes, self._shapes(inputs), strict=True)}
 
-    def plan(self, *inputs: Shape) -> Plan:
-        """Shapes, arithmetic and memory of a pass over inputs of these shapes, before anything is allocated."""
+    def plan(self, *inputs: Shape, limit: int | None = None, training: bool = True) -> Plan:
+        """Shapes, arithmetic and memory of a pass over inputs of these shapes, before anything is allocated.
+
+        limit: bytes that a training step, or without `training` a prediction, may take, weights included;
+        MemoryLimitError says what would fit if it needs more.
+        """
+        if limit is not None:
+
+            def need(shapes: tuple[Shape, ...]) -> int:
+                plan = self.plan(*shapes)
+                return plan.peak_bytes if training else plan.inference_bytes
+
+            limits.check(need, inputs, limit, "a training step" if training else "a prediction")
         shapes, outputs = self._shapes(inputs), self._outputs()
         rows, costs, memory = [], [], []
         wanted, along, packing = self._wanted(), self.taken_along(), self.packing()

@@ -70,11 +70,13 @@ def label_maps(
     mean: Sequence[float] = MEAN_BGR,
     max_side: int | None = None,
     beside: Mapping[str, np.ndarray] | None = None,
+    available: int | None = None,
 ) -> list[np.ndarray]:
     """For each task of a net the class of each pixel, uint8 (H, W); computed where the net's weights are.
 
     image: uint8 RGB (H, W, 3). beside: what else the net is to see of it, see `minifcn.data.modalities`. A picture
-    longer than `max_side` is made smaller first, and its labels are enlarged again, without smoothing. Raises DataError
+    longer than `max_side` is made smaller first, and its labels are enlarged again, without smoothing. available: bytes
+    that it may take beside the weights, if not all that are free. Raises DataError
     before anything is computed if the memory that is free will not do, or something is not there that the net sees;
     WeightsError for a net of more classes than a byte has numbers.
     """
@@ -84,11 +86,11 @@ def label_maps(
     if max_side is not None and max(height, width) > max_side:
         size = _scaled(height, width, max_side)
         shrunk = {name: resized(array, *size, Resampling.BILINEAR) for name, array in beside.items()}
-        labels = label_maps(net, resized(image, *size, Resampling.LANCZOS), mean, None, shrunk)
+        labels = label_maps(net, resized(image, *size, Resampling.LANCZOS), mean, None, shrunk, available)
         return [resized(label, height, width, Resampling.NEAREST) for label in labels]
     xp = backend.xp_of(*(param.data for param in net.params.values()))
     xs = inputs_of(image, beside, models.modalities_of(net), mean)  # of each modality (C, H, W)
-    _check_memory(net, height, width, backend.memory(xp)["available"])
+    _check_memory(net, height, width, backend.memory(xp)["available"] if available is None else available)
     with net.inference():
         scores = net.forward(*(backend.to(x[None], xp) for x in xs))  # of each task (1, C, H, W)
     found = scores if isinstance(scores, tuple) else (scores,)
@@ -102,8 +104,11 @@ def evaluate(
     progress: bool = True,
     mean: Sequence[float] = MEAN_BGR,
     stop: Callable[[], bool] = lambda: False,
+    available: int | None = None,
 ) -> list[ConfusionMatrix] | None:
     """A confusion matrix for each task, of predictions on the first `limit` samples; None if `stop()` became true.
+
+    available: as for `label_maps`.
 
     Raises DataError if the data set is empty, or if it and the net have different tasks or numbers of classes.
     """
@@ -121,7 +126,7 @@ def evaluate(
         if stop():
             return None
         sample = dataset[i]
-        labels = label_maps(net, sample.image, mean, beside=sample.beside)
+        labels = label_maps(net, sample.image, mean, beside=sample.beside, available=available)
         for confusion, truth, label in zip(confusions, sample.labels, labels, strict=True):
             confusion.update(truth, label)
     return confusions

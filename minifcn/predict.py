@@ -13,7 +13,18 @@ from PIL import Image
 from tqdm import tqdm
 
 from minifcn import models
-from minifcn.command import Parser, add_device_flags, add_net_flags, net_given, out_folder, positive, reports_errors
+from minifcn.backend import xp_of
+from minifcn.command import (
+    Parser,
+    add_device_flags,
+    add_memory_flag,
+    add_net_flags,
+    memory_budget,
+    net_given,
+    out_folder,
+    positive,
+    reports_errors,
+)
 from minifcn.data import VOC_PALETTE, Task, read_image, write_label
 from minifcn.data.modalities import READERS, beside_colour
 from minifcn.data.pairs import pictures_in, size_text
@@ -62,7 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for line in remarks(arguments.weights, net, about):
         print(line, file=sys.stderr)
     with out_folder(arguments.out) as out:
-        failed = _label_all(net, pictures, out, about["mean"], tasks, arguments.max_side, folders)
+        available = memory_budget(arguments.memory_limit, xp_of(*(param.data for param in net.params.values())))
+        failed = _label_all(net, pictures, out, about["mean"], tasks, arguments.max_side, folders, available)
     print(f"{len(pictures) - failed} of {counted(len(pictures), 'picture')} labelled, in {out}")
     return 0 if not failed else 1 if failed < len(pictures) else 2
 
@@ -75,6 +87,7 @@ def _label_all(
     tasks: Sequence[Task],
     max_side: int | None,
     folders: Mapping[str, Path],
+    available: int | None = None,
 ) -> int:
     """Write label and overlay of each picture into `out`; how many could not be, each reported."""
     failed = 0
@@ -82,7 +95,7 @@ def _label_all(
         try:
             image = read_image(path)
             beside = {modality: read_beside(modality, folder, path, image) for modality, folder in folders.items()}
-            labels = label_maps(net, image, mean, max_side, beside)
+            labels = label_maps(net, image, mean, max_side, beside, available)
             for task, label in zip(tasks, labels, strict=True):
                 write_label(out / _file(name, task, LABEL), label, task.palette)
                 with atomic_path(out / _file(name, task, OVERLAY)) as file:
@@ -223,6 +236,7 @@ def _parser() -> Parser:
     parser.add_argument("--hha", metavar="DIR", help="for nets that see it: HHA pictures")
     parser.add_argument("--overwrite", action="store_true", help="replace results that are there already")
     add_net_flags(parser)
+    add_memory_flag(parser)
     add_device_flags(parser)
     return parser
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from minifcn import backend, checkpoint, data, models, parallel, recipes, weights
 from minifcn import config as configuration
-from minifcn.command import Parser, reports_errors
+from minifcn.command import Parser, add_memory_flag, memory_budget, reports_errors
 from minifcn.config import TrainConfig
 from minifcn.data import mean_of, num_classes_of
 from minifcn.errors import CheckpointError, ConfigError
@@ -70,12 +70,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     # Before a batch is made, which may be too large itself.
     shape = dry_run.batch_shape(config, train)
-    plans = [dry_run.memory(design(config, stage, classes), shape, objective.xp) for stage in stages]
+    available = memory_budget(arguments.memory_limit, objective.xp)
+    designs = [design(config, stage, classes) for stage in stages]
+    plans = [dry_run.memory(net, shape, available) for net in designs]
     for lines in (*(lines for _, lines in plans), dry_run.crop_warnings(config, train)):
         for line in lines:
             print(line, flush=True)
     if arguments.dry_run and not all(fits for fits, _ in plans):
         return dry_run.report(None, None, objective, train, val)
+    for net in designs:
+        net.plan(*net.input_shapes(shape), limit=available)  # raises where it is not enough
 
     with ExitStack() as stack:
         start = saved.state["step"] if saved else 0
@@ -149,6 +153,7 @@ def _parser() -> Parser:
     parser.add_argument("--out", metavar="DIR", default="", help="folder of the run [runs/DATE-NET-DATA]")
     parser.add_argument("--resume", metavar="RUN", default="", help="go on with the run in this folder")
     parser.add_argument("--dry-run", action="store_true", help="plan, memory, data, loss at start; trains nothing")
+    add_memory_flag(parser)
     configuration.add_flags(parser)
     return parser
 

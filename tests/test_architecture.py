@@ -21,7 +21,7 @@ FLOORS = (
     {"kernels"},
     {"ops"},
     {"layers"},
-    {"lifetimes"},
+    {"lifetimes", "limits"},
     {"plan", "init", "strict"},
     {"graph"},
     {"net"},

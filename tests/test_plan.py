@@ -1,11 +1,15 @@
 """What a plan says that a pass will take of memory, beside what it takes in a process of its own."""
 
+import argparse
+import re
 import sys
 
 import measured
 import pytest
 
-from minifcn import models, parallel
+from minifcn import explain, models, parallel, train
+from minifcn.command import memory_size
+from minifcn.errors import MemoryLimitError
 
 MIB = 1 << 20
 FCN8S, SAME = {"name": "fcn8s"}, {"name": "fcn8s", "input_padding": "same"}
@@ -60,3 +64,44 @@ def test_plans_of_many_nets_agree_with_what_is_measured(spec, shape, training):
 def test_a_large_picture_is_labelled_in_less_than_4_gib():
     found = compare(FCN8S, (1, 3, 1024, 2048), training=False)
     assert found["before"] + found["peak"] < 4 << 30
+
+
+def test_a_limit_refuses_with_what_would_fit():
+    net = models.build(**TINY)
+    shape = (8, 3, 96, 96)
+    plan = net.plan(shape)
+    assert net.plan(shape, limit=plan.peak_bytes) == plan
+    assert net.plan(shape, limit=plan.inference_bytes, training=False) == plan
+    limit = plan.peak_bytes - MIB
+    with pytest.raises(MemoryLimitError, match=r"a training step on 8 x 96x96 pixels needs .* MiB of memory") as error:
+        net.plan(shape, limit=limit)
+    (batch,) = map(int, re.findall(r"a batch of (\d+)", str(error.value)))
+    ((width, height),) = re.findall(r"pictures of (\d+)x(\d+) would fit", str(error.value))
+    assert net.plan((batch, 3, 96, 96), limit=limit) and net.plan((8, 3, int(height), int(width)), limit=limit)
+    with pytest.raises(MemoryLimitError):
+        net.plan((batch + 1, 3, 96, 96), limit=limit)
+    with pytest.raises(MemoryLimitError):
+        net.plan((8, 3, int(height) + 1, int(width) + 1), limit=limit)
+    with pytest.raises(MemoryLimitError, match="nothing smaller would fit"):
+        net.plan(shape, limit=MIB)
+
+
+@pytest.mark.parametrize(("text", "size"), [("4G", 4 << 30), ("800m", 800 << 20), ("1.5g", 3 << 29), ("4096", 4096)])
+def test_sizes_of_memory(text, size):
+    assert memory_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1G", "4 GB", "nan", "0", "inf", "٤G"])
+def test_what_is_no_size_of_memory(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a size such as 4G"):
+        memory_size(text)
+
+
+def test_commands_refuse_what_does_not_fit(tmp_path, capsys):
+    flags = ["--data", "shapes:size=32,train=4,val=2", "--memory-limit", "1M", "--out", str(tmp_path / "run")]
+    assert train.main(flags) == 2
+    assert "error: a training step on" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert explain.main(["fcn8s", "--preset", "tiny", "--size", "96", "--memory-limit", "30M"]) == 0
+    told = capsys.readouterr().out
+    assert "a prediction fits into 30.0 MiB" in told or "a prediction on 1 x 96x96" in told

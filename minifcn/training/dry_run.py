@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 
-from minifcn import backend
 from minifcn.config import TrainConfig
 from minifcn.data import IGNORE, Batch
 from minifcn.data.check import examine
@@ -49,10 +48,9 @@ def _largest(config: TrainConfig, train: Dataset) -> tuple[int, int]:
     raise DataError(f"{train.name}: no sample that can be read; `minifcn data check SPEC` tells why")
 
 
-def memory(net: Net, shape: tuple[int, ...], xp: backend.Namespace) -> tuple[bool, list[str]]:
+def memory(net: Net, shape: tuple[int, ...], available: int) -> tuple[bool, list[str]]:
     """Whether training on batches of this shape fits the memory; and what it costs, with a warning if it does not."""
     plan = net.plan(*net.input_shapes(shape))
-    available = backend.memory(xp)["available"]
     fits = plan.peak_bytes <= available
     lines = [
         f"{net.spec['name']}: {plan.parameters / 1e6:.2f} M parameters learn, {plan.fixed / 1e6:.2f} M are fixed; "

@@ -1,0 +1,57 @@
+"""What would fit, where a pass over a net needs more memory than it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from minifcn.errors import MemoryLimitError, ShapeError
+from minifcn.layers import Shape
+
+Need = Callable[[tuple[Shape, ...]], int]
+
+
+def check(need: Need, shapes: tuple[Shape, ...], limit: int, what: str) -> None:
+    """MemoryLimitError if a pass over inputs of `shapes` needs more than `limit` bytes; it says what needs less.
+
+    need: the bytes for inputs of given shapes; it may raise ShapeError for those that are too small.
+    """
+    needed = need(shapes)
+    if needed <= limit:
+        return
+    n, _, height, width = shapes[0]
+    fitting = []
+    batch = _largest(n, limit, lambda count: need(tuple((count, *shape[1:]) for shape in shapes)))
+    if batch:
+        fitting.append(f"a batch of {batch}")
+    longer = max(height, width)
+
+    def of_side(side: int) -> int:
+        size = tuple(max(1, round(length * side / longer)) for length in (height, width))
+        return need(tuple((*shape[:2], *size) for shape in shapes))
+
+    side = _largest(longer, limit, of_side)
+    if side:
+        size = "x".join(str(max(1, round(length * side / longer))) for length in (width, height))
+        fitting.append(f"pictures of {size}")
+    raise MemoryLimitError(
+        f"{what} on {n} x {width}x{height} pixels needs {mebibytes(needed)} of memory, and may take "
+        f"{mebibytes(limit)}; {' or '.join(fitting) + ' would fit' if fitting else 'nothing smaller would fit'}"
+    )
+
+
+def mebibytes(count: int) -> str:
+    """Bytes as "97.7 MiB"."""
+    return f"{count / (1 << 20):.1f} MiB"
+
+
+def _largest(top: int, limit: int, need: Callable[[int], int]) -> int:
+    """The largest number below `top` that needs no more than `limit`; 0 if there is none."""
+    fits, too_large = 0, top
+    while too_large - fits > 1:
+        middle = (fits + too_large) // 2
+        try:
+            enough = need(middle) <= limit
+        except ShapeError:  # too small for the net
+            enough = False
+        fits, too_large = (middle, too_large) if enough else (fits, middle)
+    return fits
