@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from pathlib import Path
-from statistics import median
 from typing import Any, NamedTuple, TypeVar
 
 from tqdm import tqdm
@@ -91,7 +90,7 @@ def _duels(subject: str, chosen: Sequence[Case], opponents: dict[str, Opponent],
         for opponent in opponents.values():
             opponent.set_threads(threads)
         row = duel(cases.product(threads), opponents, options.repeats)
-        common["rate"] = max(row["macs"] / median(seconds) for seconds in row["seconds"].values())
+        common["rate"] = max(row["macs"] / min(seconds) for seconds in row["seconds"].values())
         results.add({**row, **common})
     with tqdm(total=len(chosen) * options.repeats, desc=subject, unit="turn", disable=not sys.stderr.isatty()) as bar:
         for case in chosen:

@@ -5,6 +5,7 @@ import json
 import re
 from pathlib import Path
 
+import fakegpu
 import numpy as np
 import pytest
 
@@ -117,6 +118,9 @@ def small(case):
     return case._replace(shape=(1, channels, side, side))
 
 
+STEP = NetCase("a net", "fcn8s", "tiny", "same", "step", (2, 3, 32, 40))
+
+
 @pytest.mark.parametrize("rival", ["pytorch", "dezero"])
 @pytest.mark.parametrize("case", cases.ops(), ids=lambda case: case.name)
 def test_opponents_compute_the_same_operations(case, rival, restore_threads):
@@ -128,6 +132,25 @@ def test_opponents_compute_the_same_operations(case, rival, restore_threads):
         assert rival == "dezero" and str(error)
         return
     assert compare(case, {"minifcn": ours, rival: theirs}).keys() == {rival}
+
+
+@pytest.mark.parametrize("case", [*map(small, cases.ops()), STEP], ids=lambda case: case.name)
+def test_minifcn_s_engine_runs_on_a_device_that_does_not_mix_with_numpy(case, monkeypatch, restore_threads):
+    here = Here("minifcn")
+    here.prepare(case)
+    on_cpu = here.results()
+    monkeypatch.setattr(here.engine, "_xp", fakegpu)
+    here.prepare(case)
+    on_device = here.results()
+    assert all(type(array) is np.ndarray for array in on_device.values())
+    assert compare(case, {"cpu": Planted(on_cpu), "device": Planted(on_device)})["device"] < 1e-3
+
+
+class Planted:
+    """Results that are there already."""
+
+    def __init__(self, found):
+        self.results = lambda: found
 
 
 @pytest.mark.parametrize(
