@@ -21,7 +21,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "tutorials" / "assignments"
 
 HARNESS = Path(__file__).resolve().parent / "harness"
 #: What of the harness students get: not what limits processes and talks to Gradescope.
-STUDENTS_HARNESS = ("__init__", "cases", "compare", "expected", "questions", "report", "submitted")
+STUDENTS_HARNESS = ("__init__", "cases", "compare", "expected", "outline", "questions", "report", "submitted")
 
 STUDENTS_COMMON = ("conftest.py", "test_given.py", "test_points.py", "pytest.ini")
 GRADERS_COMMON = ("setup.sh", "run_autograder")

@@ -10,19 +10,20 @@ from typing import NamedTuple
 
 from minifcn.course.archive import zipped
 from minifcn.course.assignment import Assignment
+from minifcn.course.harness.outline import Outcome, Outline
 from minifcn.course.harness.parent import Marked, mark
-from minifcn.course.harness.questions import Outcome
 from minifcn.errors import ConfigError
 from minifcn.files import atomic_path
 
-RECORDS = ("expected.npz", "expected_hidden.npz")
+RECORDS = ("expected.npz", "expected_hidden.npz", "outline.json")
 
 
 class Built(NamedTuple):
-    """The files of the student's folder and of the grader's, and what was marked on the way."""
+    """The files of the student's folder and of the grader's, what is asked, and how the solution was marked."""
 
     student: dict[str, bytes]
     grader: dict[str, bytes]
+    outline: Outline
     solution: Marked
 
 
@@ -38,11 +39,12 @@ def build(assignment: Assignment) -> Built:
         _refuse_faults(assignment, recorded)
         for name in RECORDS:
             grader[name] = (bundle / name).read_bytes()
+        outline = Outline.load(bundle / "outline.json")
     student[RECORDS[0]] = grader[RECORDS[0]]
     with unpacked(grader) as bundle:
         marked = mark(bundle, solved)
     _refuse_faults(assignment, marked)
-    return Built(student, grader, marked)
+    return Built(student, grader, outline, marked)
 
 
 def write(assignment: Assignment, built: Built, out: Path) -> list[Path]:

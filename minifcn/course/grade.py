@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 from minifcn.course.build import Built, unpacked
 from minifcn.course.harness import report
+from minifcn.course.harness.outline import Outline
 from minifcn.course.harness.parent import CASE_SECONDS, SECONDS, Marked, mark
-from minifcn.course.harness.questions import Sheet
-from minifcn.course.sheets import opened
 from minifcn.course.submissions import Submission
 
 
@@ -45,14 +44,14 @@ def grade(
     case_seconds: float = CASE_SECONDS,
 ) -> Iterator[Grade]:
     """A grade for each submission, as it is done. A file that is missing is as it was handed out."""
-    with unpacked(built.grader) as bundle, opened(bundle) as sheet:
+    with unpacked(built.grader) as bundle:
         for submission in submissions:
-            yield _grade(bundle, sheet, submission, stubs, seconds, case_seconds)
+            yield _grade(bundle, built.outline, submission, stubs, seconds, case_seconds)
 
 
 def _grade(
     bundle: Path,
-    sheet: Sheet,
+    outline: Outline,
     submission: Submission,
     stubs: dict[str, str],
     seconds: float,
@@ -66,4 +65,4 @@ def _grade(
     told = report.faults(marked.outcomes)
     message = "\n".join(filter(None, [submission.note, marked.problem, told])) or "all cases pass"
     outcomes = marked.outcomes
-    return Grade(submission, sheet.points(outcomes), sheet.total(outcomes), sheet.most, message, marked)
+    return Grade(submission, outline.points(outcomes), outline.total(outcomes), outline.most, message, marked)

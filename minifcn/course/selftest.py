@@ -20,10 +20,9 @@ from typing import Any, NamedTuple
 from minifcn.course import alone, markers
 from minifcn.course.archive import zipped
 from minifcn.course.assignment import Assignment
-from minifcn.course.build import Built, build, unpacked
+from minifcn.course.build import Built, build
 from minifcn.course.grade import grade
 from minifcn.course.harness.parent import ONE_THREAD
-from minifcn.course.sheets import opened
 from minifcn.course.submissions import collect
 
 #: Gradescope's.
@@ -110,18 +109,17 @@ def leaks(assignment: Assignment, student: bytes) -> list[str]:
 
 def unlike(built: Built) -> list[str]:
     """Where hidden cases differ from the public ones of their question in more than shapes, seeds and dtypes."""
-    faults = []
-    with unpacked(built.grader) as bundle, opened(bundle) as sheet:
-        for q in sheet.questions:
-            public = [t.case for t in sheet.trials if t.question.key == q.key and not t.hidden]
-            kinds = {_kind(dict(case)) for case in public}
-            if not public:
-                faults.append(f"{q.key}: no public case")
-            for trial in sheet.trials:
-                if trial.question.key == q.key and trial.hidden and _kind(dict(trial.case)) not in kinds:
-                    faults.append(f"{trial.place}: not of the kind of any public case of {q.key}")
-        if sheet.most != 100:
-            faults.append(f"the questions have {sheet.most} points together, not 100")
+    outline, faults = built.outline, []
+    for q in outline.questions:
+        mine = [trial for trial in outline.trials if trial.question == q.key]
+        kinds = {_kind(trial.settings) for trial in mine if not trial.hidden}
+        if not kinds:
+            faults.append(f"{q.key}: no public case")
+        for trial in mine:
+            if trial.hidden and _kind(trial.settings) not in kinds:
+                faults.append(f"{trial.place}: not of the kind of any public case of {q.key}")
+    if outline.most != 100:
+        faults.append(f"the questions have {outline.most} points together, not 100")
     return faults
 
 

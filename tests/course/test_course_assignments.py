@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from minifcn import ops
+from minifcn import init, metrics, ops
 from minifcn.course.assignment import FOLDER
 from minifcn.gradcheck import cases, check
 
@@ -73,7 +73,146 @@ def test_the_colleagues_of_assignment_1_did_what_the_solution_says():
     overwritten[1, 1] = 10 * w[0, 0, 0, 0]
     moved[1:, 1:] = right[:-1, :-1]
     made = {"kernel not rotated": turned, "overwritten": overwritten, "right": right, "moved": moved}
-    block = (FOLDER / "01_conv2d" / "README.md").read_text().partition("Ada   ")[2].partition("```")[0]
-    rows = np.array([list(map(float, line.split())) for line in block.splitlines()[1:4]])
+    told = figures("01_conv2d", "Ada ", 3)
     for k, name in enumerate(("Ada", "Bo", "Cem", "Dora")):
-        np.testing.assert_array_equal(rows[:, 3 * k : 3 * k + 3], made[conv.COLLEAGUES[name]], err_msg=name)
+        np.testing.assert_array_equal(told[:, 3 * k : 3 * k + 3], made[conv.COLLEAGUES[name]], err_msg=name)
+
+
+POOL = [c for c in cases.of("max_pool2d") if square(c.options) and not {"dilation", "overhang"} & set(c.options)]
+
+
+@pytest.mark.parametrize("case", [*POOL, *cases.of("relu")], ids=str)
+def test_max_pool2d_and_relu(case):
+    pool = solved("02_pool_relu", "pool")
+    agrees(case, getattr(pool, case.op), getattr(pool, f"{case.op}_backward"), square(case.options), case.op)
+
+
+def test_the_colleagues_of_assignment_2_did_what_the_solution_says():
+    pool = solved("02_pool_relu", "pool")
+    x, dy = np.array([[1.0, 5, 2], [4, 3, 0], [7, 6, 8]])[None, None], np.array([[1.0, 2], [3, 4]])[None, None]
+    _, cache = pool.max_pool2d(x, 2, 1)
+    right = pool.max_pool2d_backward(dy, cache)[0][0, 0]
+    overwritten, shared = right.copy(), np.zeros((3, 3))
+    overwritten[0, 1] = dy[0, 0, 0, 1]  # the pixel that wins twice
+    for p in range(2):
+        for q in range(2):
+            shared[p : p + 2, q : q + 2] += dy[0, 0, p, q] / 4
+    made = {"shared by the window": shared, "right": right, "overwritten": overwritten}
+    told = figures("02_pool_relu", "Ada ", 3)
+    for k, name in enumerate(("Ada", "Bo", "Cem")):
+        np.testing.assert_array_equal(told[:, 3 * k : 3 * k + 3], made[pool.COLLEAGUES[name]], err_msg=name)
+
+    x, dy = np.array([-1.0, 2, 3, -4]), np.array([5.0, -6, 7, -8])
+    right = pool.relu_backward(dy, pool.relu(x)[1])[0]
+    made = {"gradient of |x|": np.sign(x) * dy, "mask from dy": dy * (dy > 0), "right": right}
+    (told,) = figures("02_pool_relu", "Dora ", 1)
+    for k, name in enumerate(("Dora", "Eli", "Fay")):
+        np.testing.assert_array_equal(told[4 * k : 4 * k + 4], made[pool.COLLEAGUES[name]], err_msg=name)
+
+
+UP = [
+    c for c in cases.of("conv_transpose2d") if square(c.options) and not {"output_padding", "groups"} & set(c.options)
+]
+EQUAL_SUMS = [c for c in cases.of("add") if "coefficients" not in c.options]
+
+
+@pytest.mark.parametrize("case", [*UP, *EQUAL_SUMS, *cases.of("crop")], ids=str)
+def test_conv_transpose2d_crop_and_add(case):
+    upsample = solved("03_upsampling", "upsample")
+    options = case.options if case.op == "crop" else square(case.options)
+    agrees(case, getattr(upsample, case.op), getattr(upsample, f"{case.op}_backward"), options, case.op)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 16, 63, 64])
+def test_bilinear_filter(size):
+    np.testing.assert_array_equal(solved("03_upsampling", "upsample").bilinear_filter(size), init.bilinear_filter(size))
+
+
+def test_the_colleagues_of_assignment_3_did_what_the_solution_says():
+    upsample = solved("03_upsampling", "upsample")
+    x, w = np.array([[1.0, 0], [0, 10]])[None, None], np.array([[1.0, 2], [3, 4]])[None, None]
+    right = upsample.conv_transpose2d(x, w)[0][0, 0]
+    overwritten = right.copy()
+    overwritten[1, 1] = 10 * w[0, 0, 0, 0]
+    turned = upsample.conv_transpose2d(x, w[..., ::-1, ::-1])[0][0, 0]
+    made = {"kernel turned": turned, "right": right, "overwritten": overwritten}
+    told = figures("03_upsampling", "Ada ", 3)
+    for k, name in enumerate(("Ada", "Bo", "Cem")):
+        np.testing.assert_array_equal(told[:, 3 * k : 3 * k + 3], made[upsample.COLLEAGUES[name]], err_msg=name)
+    dy = np.array([[1.0, 2], [3, 4]])[None, None]
+    put = {
+        words: upsample.crop_backward(dy, upsample.crop(np.zeros((1, 1, 4, 4)), at, (2, 2))[1])[0][0, 0]
+        for words, at in {"offset forgotten": (0, 0), "cropped at the centre": (1, 1)}.items()
+    }
+    told = figures("03_upsampling", "Dora ", 4)
+    for k, name in enumerate(("Dora", "Eli")):
+        np.testing.assert_array_equal(told[:, 4 * k : 4 * k + 4], put[upsample.COLLEAGUES[name]], err_msg=name)
+
+
+LOSS = [c for c in cases.of("softmax_cross_entropy") if not {"class_weights", "mask"} & set(c.options)]
+
+
+@pytest.mark.parametrize("case", LOSS, ids=str)
+def test_softmax_cross_entropy(case):
+    loss = solved("04_loss", "loss")
+    options = dict(case.options)
+    labels = options.pop("labels")
+    scores = case.arrays(np.random.default_rng(3))["scores"]
+    value, cache = loss.softmax_cross_entropy(scores, labels, **options)
+    wanted, known = ops.softmax_cross_entropy(scores, labels, **options)
+    np.testing.assert_allclose(value, wanted, rtol=1e-12)
+    (mine,), (theirs,) = (
+        loss.softmax_cross_entropy_backward(-0.7, cache),
+        ops.softmax_cross_entropy_backward(-0.7, known),
+    )
+    np.testing.assert_allclose(mine, theirs, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_measures(seed):
+    loss = solved("04_loss", "loss")
+    rng = np.random.default_rng(seed)
+    truth, prediction = rng.integers(0, 3 + seed % 2, (9, 7)), rng.integers(0, 5, (9, 7))
+    truth[rng.random(truth.shape) < 0.3] = 255
+    known = metrics.ConfusionMatrix(6)
+    known.update(truth, prediction)
+    matrix = loss.confusion(truth, prediction, 6)
+    np.testing.assert_array_equal(matrix, known.matrix)
+    scores = known.scores()
+    wanted = [scores.pixel_accuracy, scores.mean_accuracy, scores.mean_iu, scores.frequency_weighted_iu]
+    np.testing.assert_allclose([*loss.measures(matrix).values()], wanted)
+
+
+def test_the_colleagues_of_assignment_4_did_what_the_solution_says():
+    loss = solved("04_loss", "loss")
+    scores = np.log([[0.75, 0.25], [0.75, 0.25]]).T[None, :, :, None]  # (1, 2 classes, 2 pixels, 1)
+    labels = np.array([[[0], [255]]])
+
+    def slope(labels: np.ndarray) -> np.ndarray:
+        _, cache = loss.softmax_cross_entropy(scores, labels, reduction="mean")
+        return loss.softmax_cross_entropy_backward(1.0, cache)[0][0, :, :, 0].T.ravel()
+
+    right, counted = slope(labels), slope(np.zeros_like(labels))
+    made = {"right": right, "divided by all pixels": right / 2, "ignored pixels counted": counted}
+    made["label not subtracted"] = right + np.array([1, 0, 0, 0])
+    told = {
+        line.split()[0]: [*map(float, line.split()[1:])] for line in block("04_loss", "second pixel\n").splitlines()[:4]
+    }
+    for name, values in told.items():
+        np.testing.assert_allclose(values, made[loss.COLLEAGUES[name]], atol=1e-12, err_msg=name)
+    pairs = [([0, 0, 0, 1], [0, 0, 0, 0]), ([0, 1, 1, 1], [0, 1, 1, 1])]
+    each = [loss.measures(loss.confusion(*map(np.array, pair), 2))["mean_iu"] for pair in pairs]
+    assert loss.COLLEAGUES["Eli"] == "averaged over pictures"
+    assert f"Eli          {np.mean(each)}\n" in block("04_loss", "second pixel\n")
+
+
+def block(assignment: str, after: str) -> str:
+    """What follows `after` in an assignment's README, to the end of the code block."""
+    return (FOLDER / assignment / "README.md").read_text(encoding="utf-8").partition(after)[2].partition("```")[0]
+
+
+def figures(assignment: str, after: str, rows: int) -> np.ndarray:
+    """The numbers in the lines that follow the one that begins with `after`."""
+    return np.array(
+        [[*map(float, line.split())] for line in block(assignment, f"\n{after}").splitlines()[1 : rows + 1]]
+    )

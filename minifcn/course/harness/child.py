@@ -16,7 +16,8 @@ from typing import Any, TextIO
 
 from . import submitted
 from .expected import Wrong
-from .questions import Outcome, Sheet
+from .outline import Outcome
+from .questions import Sheet
 
 FILE_BYTES = 1 << 26
 
@@ -87,6 +88,7 @@ def _limit(memory: int) -> None:
 def _save(sheet: Sheet, bundle: Path) -> None:
     import numpy as np
 
+    sheet.outline.save(bundle / "outline.json")
     hidden = {key: value for key, value in sheet.store.items() if "/hidden " in key}
     public = {key: value for key, value in sheet.store.items() if key not in hidden}
     np.savez(bundle / "expected.npz", **public)  # type: ignore[arg-type]

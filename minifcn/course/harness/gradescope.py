@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from . import report
+from .outline import Asked, Outline
 from .parent import Marked, mark
-from .questions import Question, Sheet
 
 
 def main(arguments: list[str]) -> None:
@@ -31,22 +31,22 @@ def main(arguments: list[str]) -> None:
 
 def results_of(bundle: Path, submission: Path) -> dict[str, Any]:
     """The content of results.json."""
-    sheet = Sheet(bundle)
-    files = {name: (submission / name).read_bytes() for name in sheet.files if (submission / name).is_file()}
-    missing = [name for name in sheet.files if name not in files]
+    outline = Outline.load(bundle / "outline.json")
+    files = {name: (submission / name).read_bytes() for name in outline.files if (submission / name).is_file()}
+    missing = [name for name in outline.files if name not in files]
     if missing:
         lies = ", ".join(sorted(path.name for path in submission.iterdir())[:10]) or "nothing"
         text = f"Missing: {', '.join(missing)}. What was handed in: {lies}. File names must stay as they were."
-        if len(missing) == len(sheet.files):
+        if len(missing) == len(outline.files):
             return {"score": 0.0, "output": text, "visibility": "visible"}
     marked = mark(bundle, files)
-    tests = [test for q in sheet.questions for test in _tests(sheet, q, marked)]
+    tests = [test for q in outline.questions for test in _tests(outline, q, marked)]
     told = report.faults([outcome for outcome in marked.outcomes if not outcome.hidden])
     notes = [marked.problem, text if missing else "", told]
     proof = "\n".join([f"{name}  {sha}" for name, sha in marked.proof.items()] + [f"{marked.seconds:.1f} s"])
     tests.append(_test("what was imported", 0.0, 0.0, proof, "hidden"))
     return {
-        "score": sheet.total(marked.outcomes),
+        "score": outline.total(marked.outcomes),
         "execution_time": round(marked.seconds, 1),
         "output": "\n\n".join(filter(None, notes)) or "All public cases pass.",
         "visibility": "visible",
@@ -55,17 +55,16 @@ def results_of(bundle: Path, submission: Path) -> dict[str, Any]:
     }
 
 
-def _tests(sheet: Sheet, q: Question, marked: Marked) -> list[dict[str, Any]]:
+def _tests(outline: Outline, q: Asked, marked: Marked) -> list[dict[str, Any]]:
     """A question's public cases, its hidden cases, and what came in these."""
-    cases = [trial.hidden for trial in sheet.trials if trial.question.key == q.key]
     made = []
     for hidden, visibility in ((False, "visible"), (True, "after_due_date")):
-        count = cases.count(hidden)
+        count = outline.cases(q.key, hidden)
         if not count:
             continue
         mine = [o for o in marked.outcomes if o.question == q.key and o.hidden == hidden]
         passed = sum(o.passed for o in mine)
-        worth = q.points / len(cases)
+        worth = q.points / outline.cases(q.key)
         text = report.faults(mine) if not hidden else f"{passed} of {count} hidden cases"
         name = f"{q.title}{', other shapes and seeds' if hidden else ''}"
         made.append(_test(name, passed * worth, count * worth, text, visibility, q.key))

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from .questions import Outcome
+from .outline import Outcome
 
 #: Of the whole of one student's run, of one case, and of its memory (BLAS alone reserves some hundred MB).
 SECONDS = 60.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 from . import submitted
 from .cases import Case
 from .expected import Expect, Wrong
+from .outline import Asked, Outcome, Outline, Tried
 
 
 class Question(NamedTuple):
@@ -45,18 +46,6 @@ class Trial(NamedTuple):
         return f"{self.question.key}/{'hidden ' if self.hidden else ''}{self.number}"
 
 
-class Outcome(NamedTuple):
-    """What came of a trial. `message` says what was expected and what came; "" if it passed."""
-
-    question: str
-    title: str
-    case: str
-    hidden: bool
-    passed: bool
-    message: str
-    hint: str
-
-
 class Sheet:
     """All questions of an assignment, the cases, and the recorded numbers: read from the folder that `build` made."""
 
@@ -81,24 +70,14 @@ class Sheet:
             for number, settings in enumerate(table.get(asked.key, []), start=1)
         ]
 
-    def points(self, outcomes: list[Outcome]) -> dict[str, float]:
-        """Question -> points, each case of a question counting the same; cases without an outcome are lost."""
-        return {q.key: share * q.points for q, share in zip(self.questions, self._shares(outcomes), strict=True)}
-
-    def total(self, outcomes: list[Outcome]) -> float:
-        """The points of all questions, rounded to a tenth."""
-        return round(sum(self.points(outcomes).values()), 1)
-
     @property
-    def most(self) -> int:
-        """The points of a perfect solution."""
-        return sum(q.points for q in self.questions)
-
-    def _shares(self, outcomes: list[Outcome]) -> Iterator[float]:
-        for q in self.questions:
-            cases = sum(trial.question.key == q.key for trial in self.trials)
-            passed = sum(outcome.passed for outcome in outcomes if outcome.question == q.key)
-            yield passed / cases if cases else 0.0
+    def outline(self) -> Outline:
+        """What is asked, and of how much."""
+        return Outline(
+            self.files,
+            [Asked(q.key, q.title, q.points) for q in self.questions],
+            [Tried(t.question.key, t.place, t.hidden, dict(t.case)) for t in self.trials],
+        )
 
     def run(self, trial: Trial) -> Outcome:
         """Try the student's functions on one case. Whatever they raise is a message; exits of Python pass through."""

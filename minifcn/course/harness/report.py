@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from .questions import Outcome, Sheet
+from collections.abc import Sequence
+
+from .outline import Outcome, Outline
 
 
-def table(sheet: Sheet, outcomes: list[Outcome]) -> str:
+def table(outline: Outline, outcomes: Sequence[Outcome]) -> str:
     """Question, its title, points of most, cases passed of all; and the total."""
-    points = sheet.points(outcomes)
-    width = max(len(q.title) for q in sheet.questions)
+    points = outline.points(outcomes)
+    width = max(len(q.title) for q in outline.questions)
     lines = []
-    for q in sheet.questions:
-        mine = [outcome for outcome in outcomes if outcome.question == q.key]
-        cases = sum(trial.question.key == q.key for trial in sheet.trials)
-        passed = sum(outcome.passed for outcome in mine)
-        lines.append(f"{q.key}  {q.title:<{width}}  {points[q.key]:5.1f} of {q.points:3}   {passed} of {cases} cases")
-    lines.append(f"   {'total':<{width}}  {sheet.total(outcomes):5.1f} of {sheet.most:3}")
+    for q in outline.questions:
+        passed = sum(outcome.passed for outcome in outcomes if outcome.question == q.key)
+        told = f"{points[q.key]:5.1f} of {q.points:3}   {passed} of {outline.cases(q.key)} cases"
+        lines.append(f"{q.key}  {q.title:<{width}}  {told}")
+    lines.append(f"   {'total':<{width}}  {outline.total(outcomes):5.1f} of {outline.most:3}")
     return "\n".join(lines)
 
 
-def faults(outcomes: list[Outcome]) -> str:
+def faults(outcomes: Sequence[Outcome]) -> str:
     """The first case of each question that was not passed: what was expected, what came, and a hint."""
     lines: list[str] = []
     told = set()

@@ -15,4 +15,4 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line("")
         terminalreporter.write_line(report.faults(OUTCOMES))
         terminalreporter.write_line("")
-        terminalreporter.write_line(report.table(test_points.SHEET, OUTCOMES))
+        terminalreporter.write_line(report.table(test_points.SHEET.outline, OUTCOMES))

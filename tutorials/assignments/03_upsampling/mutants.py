@@ -1,0 +1,45 @@
+"""Typical mistakes, each a change of the solution: none may get full points."""
+
+#: Name -> (file, what is there, what a student wrote instead).
+MUTANTS = {
+    "stamps overwrite": (
+        "upsample.py",
+        'under += np.einsum("nchw,co->nohw", x, w[:, :, i, j], optimize=True)',
+        'under[...] = np.einsum("nchw,co->nohw", x, w[:, :, i, j], optimize=True)',
+    ),
+    "kernel turned": (
+        "upsample.py",
+        'under += np.einsum("nchw,co->nohw", x, w[:, :, i, j], optimize=True)',
+        'under += np.einsum("nchw,co->nohw", x, w[:, :, kh - 1 - i, kw - 1 - j], optimize=True)',
+    ),
+    "kernel turned in dx": (
+        "upsample.py",
+        'dx += np.einsum("nohw,co->nchw", seen, w[:, :, i, j], optimize=True)',
+        'dx += np.einsum("nohw,co->nchw", seen, w[:, :, -1 - i, -1 - j], optimize=True)',
+    ),
+    "= for += in dx": (
+        "upsample.py",
+        'dx += np.einsum("nohw,co->nchw", seen',
+        'dx = np.einsum("nohw,co->nchw", seen',
+    ),
+    "padding forgotten in the gradients": (
+        "upsample.py",
+        "frame = ((0, 0), (0, 0), (padding, padding), (padding, padding))",
+        "frame = ((0, 0), (0, 0), (0, 2 * padding), (0, 2 * padding))",
+    ),
+    "bias forgotten": ("upsample.py", "y += b[:, None, None]", "pass"),
+    "mean for sum in db": ("upsample.py", "dy.sum(axis=(0, 2, 3))", "dy.mean(axis=(0, 2, 3))"),
+    "crop at the centre": (
+        "upsample.py",
+        "(top, left), (rows, columns) = offset, size\n",
+        "(top, left), (rows, columns) = ((x.shape[2] - size[0]) // 2, (x.shape[3] - size[1]) // 2), size\n",
+    ),
+    "gradient of the crop in the corner": (
+        "upsample.py",
+        "dx[:, :, top : top + dy.shape[2], left : left + dy.shape[3]] = dy",
+        "dx[:, :, : dy.shape[2], : dy.shape[3]] = dy",
+    ),
+    "dy shared out by the sum": ("upsample.py", "return (dy,) * cache", "return (dy / cache,) * cache"),
+    "one gradient for the sum": ("upsample.py", "return (dy,) * cache", "return (dy,) + (dy * 0,) * (cache - 1)"),
+    "filter of an odd size for all": ("upsample.py", "np.arange(size) - (size - 1) / 2", "np.arange(size) - size // 2"),
+}

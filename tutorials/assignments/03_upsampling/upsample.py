@@ -1,0 +1,119 @@
+"""Assignment 3: transposed convolution, crop and sum: how FCN brings scores back. The file that you hand in."""
+
+import numpy as np
+
+# --- predict: fill these in before you run anything -----------------------------------------------------------------
+
+#: FCN-32s has 16 rows of scores for a picture of 500. How many rows does its transposed convolution, kernel 64 and
+#: stride 32, make of them? And FCN-8s's three, kernels 4, 4, 16 and strides 2, 2, 8, one after the other?
+ROWS = None  # (FCN-32s, FCN-8s)
+#: Kernel 4, stride 2: how many stamps overlap on an output pixel far from the border? And for kernel 3, stride 2, what
+#: is the smallest and the largest number?
+STAMPS = None  # (kernel 4, least with kernel 3, most with kernel 3)
+#: A map that is 1 everywhere goes through the bilinear kernel of 4 with stride 2, without padding. What is the value of
+#: the output's top left pixel? And of one in the middle?
+OF_ONES = None  # (corner, middle)
+# BEGIN SOLUTION
+ROWS = (544, 568)
+STAMPS = (4, 1, 4)
+OF_ONES = (0.0625, 1)
+# END SOLUTION
+
+# --- find the bug: see README.md, "Five colleagues" -----------------------------------------------------------------
+
+#: What did each of them do? One of "right", "overwritten", "kernel turned", "cropped at the centre",
+#: "offset forgotten", "dy shared out".
+COLLEAGUES = {"Ada": None, "Bo": None, "Cem": None, "Dora": None, "Eli": None}
+# BEGIN SOLUTION
+COLLEAGUES = {"Ada": "kernel turned", "Bo": "right", "Cem": "overwritten"}
+COLLEAGUES |= {"Dora": "offset forgotten", "Eli": "cropped at the centre"}
+# END SOLUTION
+
+
+def bilinear_filter(size):
+    """The (size, size) filter, float32, with which a transposed convolution interpolates bilinearly.
+
+    The upsampling factor that it fits is f = (size + 1) // 2. With c the middle of 0 ... size - 1,
+    w[i, j] = (1 - |i - c| / f) (1 - |j - c| / f).
+    """
+    # BEGIN SOLUTION
+    factor = (size + 1) // 2
+    ramp = 1 - np.abs(np.arange(size) - (size - 1) / 2) / factor
+    return np.outer(ramp, ramp).astype(np.float32)
+    # END SOLUTION
+
+
+def conv_transpose2d(x, w, b=None, stride=1, padding=0):
+    """Every pixel of x stamps the kernel, times its value, onto y; stamps lie `stride` apart and add up.
+
+    x: (N, C, H, W); w: (C, O, kh, kw), so that x[n, c, p, q] adds x[n, c, p, q] * w[c, o, i, j] to row
+    stride * p + i and column stride * q + j of output channel o; b: (O,) or None, added to each pixel of y. Then
+    `padding` rows and columns are cut off on each of the four sides. Returns y: (N, O, OH, OW), of the dtype of x, with
+    OH = (H - 1) * stride + kh - 2 * padding, and a cache.
+    """
+    # BEGIN SOLUTION
+    images, _, height, width = x.shape
+    _, outputs, kh, kw = w.shape
+    tall, wide = (height - 1) * stride + kh, (width - 1) * stride + kw
+    whole = np.zeros((images, outputs, tall, wide), x.dtype)
+    for i in range(kh):
+        for j in range(kw):
+            under = whole[:, :, i : i + stride * height : stride, j : j + stride * width : stride]
+            under += np.einsum("nchw,co->nohw", x, w[:, :, i, j], optimize=True)
+    y = whole[:, :, padding : tall - padding, padding : wide - padding].copy()
+    if b is not None:
+        y += b[:, None, None]
+    return y, (x, w, b is not None, stride, padding)
+    # END SOLUTION
+
+
+def conv_transpose2d_backward(dy, cache):
+    """The gradients (dx, dw, db) from dy: (N, O, OH, OW). db is None if there was no b."""
+    # BEGIN SOLUTION
+    x, w, has_bias, stride, padding = cache
+    height, width = x.shape[2:]
+    frame = ((0, 0), (0, 0), (padding, padding), (padding, padding))
+    dwhole = np.pad(dy, frame)
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    for i in range(w.shape[2]):
+        for j in range(w.shape[3]):
+            seen = dwhole[:, :, i : i + stride * height : stride, j : j + stride * width : stride]
+            dx += np.einsum("nohw,co->nchw", seen, w[:, :, i, j], optimize=True)
+            dw[:, :, i, j] = np.einsum("nchw,nohw->co", x, seen, optimize=True)
+    return dx, dw, dy.sum(axis=(0, 2, 3)) if has_bias else None
+    # END SOLUTION
+
+
+def crop(x, offset, size):
+    """The part of x: (N, C, H, W) of size = (rows, columns) that begins at offset = (row, column). And a cache."""
+    # BEGIN SOLUTION
+    (top, left), (rows, columns) = offset, size
+    return x[:, :, top : top + rows, left : left + columns].copy(), (x.shape, top, left)
+    # END SOLUTION
+
+
+def crop_backward(dy, cache):
+    """The gradient (dx,), a tuple of one: what was cut off had no part in y."""
+    # BEGIN SOLUTION
+    shape, top, left = cache
+    dx = np.zeros(shape, dy.dtype)
+    dx[:, :, top : top + dy.shape[2], left : left + dy.shape[3]] = dy
+    return (dx,)
+    # END SOLUTION
+
+
+def add(*xs):
+    """The sum of equally shaped arrays, and a cache. A new array, whatever is given."""
+    # BEGIN SOLUTION
+    total = xs[0].copy()
+    for x in xs[1:]:
+        total += x
+    return total, len(xs)
+    # END SOLUTION
+
+
+def add_backward(dy, cache):
+    """The gradients, a tuple of one for each of the arrays that were summed."""
+    # BEGIN SOLUTION
+    return (dy,) * cache
+    # END SOLUTION

@@ -1,0 +1,63 @@
+"""The public cases. Sizes differ along every axis, so that an axis taken for another shows."""
+
+
+def pixels(case, seed, scores, reduction="sum", ignored=0.0, scale=1.0, dy=1.0, dtype="float64"):
+    """scores: (N, C, H, W), `scale` times standard normal; ignored: the share of pixels that do not count."""
+    return {
+        "case": case, "seed": seed, "dtype": dtype, "scores": scores, "reduction": reduction, "ignored": ignored,
+        "scale": scale, "dy": dy,
+    }  # fmt: skip
+
+
+def maps(case, seed, shape, classes, ignored=0.0, absent=0, unseen=0):
+    """Classes in the truth; `absent` more, that are predicted at most; `unseen` more, that are nowhere."""
+    return {
+        "case": case, "seed": seed, "shape": shape, "classes": classes, "shown": classes + absent,
+        "num_classes": classes + absent + unseen, "ignored": ignored,
+    }  # fmt: skip
+
+
+CASES = {
+    "a": [
+        pixels("one pixel", 1, (1, 3, 1, 1)),
+        pixels("a batch", 2, (2, 5, 3, 4)),
+        pixels("two classes", 3, (3, 2, 5, 4)),
+        pixels("float32", 4, (2, 4, 5, 3), dtype="float32"),
+    ],
+    "b": [
+        pixels("some ignored", 5, (2, 5, 3, 4), ignored=0.4),
+        pixels("mean", 6, (2, 5, 3, 4), "mean"),
+        pixels("mean, some ignored", 7, (2, 4, 5, 3), "mean", ignored=0.4),
+        pixels("large scores", 8, (2, 5, 3, 4), scale=3000.0),
+        pixels("mean, all ignored", 9, (2, 5, 3, 4), "mean", ignored=1.0),
+    ],
+    "c": [
+        pixels("one pixel", 10, (1, 3, 1, 1)),
+        pixels("a batch", 11, (2, 5, 3, 4)),
+        pixels("float32 stays float32", 12, (2, 4, 5, 3), dtype="float32"),
+    ],
+    "d": [
+        pixels("some ignored", 13, (2, 5, 3, 4), ignored=0.4),
+        pixels("dy = -0.5", 14, (2, 5, 3, 4), dy=-0.5),
+        pixels("mean, some ignored, dy = 3", 15, (2, 4, 5, 3), "mean", ignored=0.4, dy=3.0),
+        pixels("mean, all ignored", 16, (2, 5, 3, 4), "mean", ignored=1.0),
+        pixels("large scores", 17, (2, 5, 3, 4), scale=3000.0),
+        pixels("float32 stays float32", 18, (2, 4, 5, 3), "mean", ignored=0.2, dy=2.0, dtype="float32"),
+    ],
+    "e": [
+        maps("three classes", 19, (7, 5), 3),
+        maps("some ignored", 20, (6, 8), 4, ignored=0.3),
+        maps("classes that are nowhere", 21, (2, 5, 4), 3, ignored=0.2, absent=1, unseen=2),
+    ],
+    "f": [
+        maps("three classes", 22, (7, 5), 3),
+        maps("a class that is predicted alone", 23, (9, 8), 4, absent=1),
+        maps("classes that are nowhere", 24, (7, 6), 3, unseen=2),
+        maps("nothing was counted", 25, (4, 3), 3, ignored=1.0),
+    ],
+    "g": [
+        {"case": name, "name": name, "decimals": decimals}
+        for name, decimals in (("FIRST_LOSS", 3), ("FIRST_GRADIENT", 4), ("RATE_OF_THE_MEAN", 0), ("ALL_BACKGROUND", 0))
+    ],
+    "h": [{"case": name, "name": name} for name in ("Ada", "Bo", "Cem", "Dora", "Eli")],
+}

@@ -1,0 +1,94 @@
+"""What is asked in assignment 4, and how it is marked: by what your functions return, not by how they do it."""
+
+import numpy as np
+from course import question, student
+
+FILES = ("loss.py",)
+
+loss = student("loss")
+
+
+def batch(case):
+    """Scores, and labels of which some are ignored: a share of 0, some, or 1."""
+    n, classes, height, width = case["scores"]
+    scores = case.normal("scores") * case.dtype.type(case["scale"])
+    labels = case.integers("labels", classes, (n, height, width)).copy()
+    labels[case.rng("ignored").random(labels.shape) < case["ignored"]] = 255
+    labels.flags.writeable = False
+    return scores, labels
+
+
+def run(case):
+    """What softmax_cross_entropy makes of the case."""
+    return loss.softmax_cross_entropy(*batch(case), reduction=case["reduction"])
+
+
+@question("a", "the loss: a sum over pixels", 12, "Softmax over axis 1; then pick the label's entry of each pixel.")
+def total(case, expect):
+    expect("loss", run(case)[0])
+
+
+@question("b", "the loss: ignored pixels, the mean, large scores", 16, "Take the largest score off before np.exp.")
+def total_of_counted(case, expect):
+    expect("loss", run(case)[0])
+
+
+def gradient(case, expect):
+    """dscores for the dy of the case."""
+    made = loss.softmax_cross_entropy_backward(case["dy"], run(case)[1])
+    expect.true(isinstance(made, tuple) and len(made) == 1, "backward returns a tuple, here of one: (dscores,)")
+    expect("dscores", made[0])
+
+
+@question("c", "the gradient of the sum", 16, "Softmax, less 1 at the label.")
+def slope(case, expect):
+    gradient(case, expect)
+
+
+@question("d", "the gradient: ignored pixels, the mean, any dy", 16, "What does not count gets 0; the rest dy / count.")
+def slope_of_counted(case, expect):
+    gradient(case, expect)
+
+
+def maps(case):
+    """Truth, of which some is ignored, and a prediction that is right for about half."""
+    truth = case.integers("truth", case["classes"], case["shape"]).copy()
+    prediction = np.where(
+        case.rng("right").random(truth.shape) < 0.5, truth, case.integers("prediction", case["shown"], truth.shape)
+    )
+    truth[case.rng("ignored").random(truth.shape) < case["ignored"]] = 255
+    return truth.astype(np.uint8), prediction.astype(np.uint8)
+
+
+@question("e", "confusion", 12, "Rows are the truth. Take the ignored pixels out first; 255 is no class.")
+def counts(case, expect):
+    expect("matrix", loss.confusion(*maps(case), case["num_classes"]))
+
+
+@question("f", "measures", 12, "A class that is nowhere has no IU: leave it out of the mean. 0 / 0 is no 0.")
+def four(case, expect):
+    matrix = np.zeros((case["num_classes"],) * 2, np.int64)
+    if case["ignored"] < 1:
+        np.add.at(matrix, tuple(part.ravel() for part in full(case)), 1)
+    made = loss.measures(matrix)
+    for name in ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu"):
+        expect(name, made[name])
+
+
+def full(case):
+    """Maps of which nothing is ignored."""
+    truth, prediction = maps(case)
+    return np.where(truth == 255, prediction, truth), prediction
+
+
+@question("g", "predict", 8, "Softmax of equal scores is 1 / C for each class.")
+def predict(case, expect):
+    given = getattr(loss, case["name"])
+    if case["decimals"] and given is not None:
+        given = np.round(given, case["decimals"]).tolist()
+    expect.answer(case["name"], given)
+
+
+@question("h", "find the bug", 8, "Work out one pixel that counts and one that does not.")
+def colleagues(case, expect):
+    expect.answer(case["name"], loss.COLLEAGUES[case["name"]])
