@@ -31,8 +31,9 @@ def show(step: Step, channels: int = SHOWN) -> Figure:
     """
     rows = [(name, array.shape, _maps(name, array)[:channels]) for name, array in _arrays(step)]
     count = max(len(maps) for _, _, maps in rows)
-    figure = new_figure(1.5 + SIDE * count, 0.4 + (SIDE + 0.1) * len(rows))
-    every = figure.subplots(len(rows), count, squeeze=False)
+    heights = [0.3 if len(shape) == 1 else 1 for _, shape, _ in rows]  # a bias is but a line
+    figure = new_figure(1.5 + SIDE * count, 0.4 + (SIDE + 0.1) * sum(heights))
+    every = figure.subplots(len(rows), count, squeeze=False, height_ratios=heights)
     for axes_row, (name, shape, maps) in zip(every, rows, strict=True):
         limits = limits_of(np.concatenate([each.ravel() for each in maps]))
         for axes, values in zip(axes_row, maps, strict=False):

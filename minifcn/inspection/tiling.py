@@ -18,18 +18,26 @@ if TYPE_CHECKING:
 #: From dark to bright in grey as well; the middle is 0 where there are negative values.
 COLOURS = "cividis"
 #: Arrays of up to so many rows and columns have their numbers written into their cells.
-WRITTEN = 10
+WRITTEN = 12
 
 
-def tiles(arrays: Mapping[str, Array], *, columns: int = 6, inches: float = 2.2, same_scale: bool = False) -> Figure:
+def tiles(
+    arrays: Mapping[str, Array],
+    *,
+    columns: int = 6,
+    inches: float = 2.2,
+    height: float | None = None,
+    same_scale: bool = False,
+) -> Figure:
     """A figure of named 2-D arrays side by side: brighter is more, and the numbers stand in the cells of small ones.
 
-    Each has its own scale unless `same_scale`; where there are negative values, the middle of the scale is 0. NaN is
-    left white. Raises ShapeError for an array that has not two axes.
+    Each is `inches` wide and high, unless another height is given, and has its own scale unless `same_scale`; where
+    there are negative values, the middle of the scale is 0. NaN is left white. Raises ShapeError unless there are two
+    axes.
     """
     columns = min(columns, len(arrays))
     rows = -(-len(arrays) // columns)
-    figure = new_figure(inches * columns, (inches + 0.35) * rows)
+    figure = new_figure(inches * columns, ((inches if height is None else height) + 0.35) * rows)
     every = np.atleast_1d(figure.subplots(rows, columns)).reshape(-1)
     for axes in every[len(arrays) :]:
         axes.axis("off")
@@ -62,8 +70,9 @@ def draw(
 
 
 def short(value: float) -> str:
-    """Two digits, and no more characters than needed: 3, -1.5, 0.25, 1e-05."""
-    text = f"{value + 0.0:.2g}"  # + 0: no "-0"
+    """Two digits, three of whole numbers, and no more characters than needed: 255, -1.5, .25, 1e-05."""
+    text = f"{value:.0f}" if value == round(value) and abs(value) < 1000 else f"{value:.2g}"
+    text = "0" if text == "-0" else text
     return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
 
 
