@@ -16,8 +16,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-#: Where assignments lie in a checkout of minifcn.
-FOLDER = Path(__file__).resolve().parents[2] / "tutorials" / "assignments"
+_HERE = Path(__file__).resolve().parents[2] / "tutorials" / "assignments"
+#: Where assignments lie: beside the package in a checkout of minifcn, else in the checkout that one stands in.
+FOLDER = _HERE if _HERE.is_dir() else Path("tutorials/assignments").resolve()
 
 HARNESS = Path(__file__).resolve().parent / "harness"
 #: What of the harness students get: not what limits processes and talks to Gradescope.

@@ -17,6 +17,7 @@ PACKAGE = Path(minifcn.__file__).resolve().parent
 #: Piece -> files of minifcn that are copied as they are.
 WHOLE = {
     "gradcheck": ("errors.py", "backend.py", "gradcheck/check.py", "gradcheck/report.py"),
+    "shapes": ("errors.py", "data/shapes.py"),
 }
 
 #: Files that take the place of larger ones.

@@ -130,7 +130,8 @@ def _kind(settings: dict[str, Any]) -> str:
         if isinstance(value, (bool, int, float)):
             return "number"
         if isinstance(value, (tuple, list)):
-            return "numbers" if all(isinstance(v, (int, float)) for v in value) else [kind(v) for v in value]
+            kinds = {repr(kind(v)) for v in value if not isinstance(v, (int, float))}
+            return ["numbers", *sorted(kinds)]
         return value
 
     return repr(sorted((k, kind(v)) for k, v in settings.items() if k not in ("case", "dtype", "seed")))

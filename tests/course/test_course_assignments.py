@@ -1,14 +1,23 @@
 """The solved assignments against minifcn itself: two implementations, written apart, of the same contracts."""
 
+import ast
 import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
-from minifcn import init, metrics, ops
-from minifcn.course.assignment import FOLDER
+from minifcn import init, metrics, models, ops, optim
+from minifcn.course.assignment import FOLDER, Assignment
+from minifcn.errors import ShapeError
 from minifcn.gradcheck import cases, check
+from minifcn.layers import Crop
 
 
 def solved(assignment: str, file: str) -> ModuleType:
@@ -216,3 +225,137 @@ def figures(assignment: str, after: str, rows: int) -> np.ndarray:
     return np.array(
         [[*map(float, line.split())] for line in block(assignment, f"\n{after}").splitlines()[1 : rows + 1]]
     )
+
+
+@pytest.fixture
+def own_files(monkeypatch, tmp_path):
+    """A student's folder of assignment 6 with all of it solved, in front of everything else."""
+    assignment = Assignment("06_fcn8s")
+    for name, content in assignment.handout().items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    for name, source in assignment.solved.items():
+        (tmp_path / name).write_text(source, encoding="utf-8")
+    return tmp_path
+
+
+LIKE_MINIFCN = """
+import sys
+import numpy as np
+
+import fcn
+from minifcn.trunk import TINY
+
+stride, height, width = map(int, sys.argv[1:4])
+net = fcn.assemble(stride, 7, TINY, np.random.default_rng(0))
+with np.load("given.npz") as given:
+    for name, param in net.params.items():
+        value = given[name]
+        if "upscore" in name:  # one filter for each class: minifcn keeps the diagonal alone
+            dense = np.zeros_like(param.data)
+            dense[range(7), range(7)] = value[:, 0]
+            value = dense
+        assert value.shape == param.data.shape, name
+        param.data = value.astype(np.float64)
+    velocity = {}
+    losses = [
+        fcn.train_step(net, velocity, given["images"], given["labels"], 0.02, 0.9, 0.01) for _ in range(2)
+    ]
+    scores = net.forward(given["images"])
+made = {name: param.data for name, param in net.params.items() if param.lr_mult}
+np.savez("made.npz", losses=losses, scores=scores, **made)
+"""
+
+
+@pytest.mark.parametrize("stride", [32, 16, 8])
+def test_assignment_6_trains_the_net_that_minifcn_trains(stride, own_files):
+    """The same weights, pictures and updates: losses, scores and all weights, from two engines written apart."""
+    rng = np.random.default_rng(5)
+    net = models.build(f"fcn{stride}s", num_classes=7, preset="tiny", rng=rng).astype(np.float64)
+    for name, param in net.params.items():
+        if name.startswith("score_"):
+            param.data = rng.normal(size=param.data.shape)
+    images, labels = rng.normal(size=(2, 3, 40, 48)), rng.integers(0, 7, (2, 40, 48)).astype(np.uint8)
+    labels[:, 5:9, 7:30] = 255
+    np.savez(own_files / "given.npz", images=images, labels=labels, **net.state_dict())
+    (own_files / "run.py").write_text(LIKE_MINIFCN)
+    command = [sys.executable, "-B", "run.py", str(stride), "40", "48"]
+    subprocess.run(command, cwd=own_files, check=True, env={**os.environ, "PYTHONPATH": ""})
+
+    sgd, losses = optim.MomentumSGD(net.params, lr=0.02, momentum=0.9, weight_decay=0.01), []
+    for _ in range(2):
+        scores = net.forward(64 * images)  # minifcn's tiny net divides its input itself
+        value, cache = ops.softmax_cross_entropy(scores, labels, reduction="mean")
+        net.zero_grads()
+        net.backward(*ops.softmax_cross_entropy_backward(1.0, cache))
+        sgd.step()
+        losses.append(float(value))
+    with np.load(own_files / "made.npz") as made:
+        np.testing.assert_allclose(made["losses"], losses, rtol=1e-9)
+        np.testing.assert_allclose(made["scores"], net.forward(64 * images), rtol=1e-6, atol=1e-8)
+        learned = [name for name, param in net.params.items() if param.learns]
+        assert sorted({*made.files} - {"losses", "scores"}) == sorted(learned)
+        for name in learned:
+            np.testing.assert_allclose(made[name], net.params[name].data, rtol=1e-7, atol=1e-9, err_msg=name)
+
+
+def test_the_predictions_of_assignment_6_are_what_minifcn_derives(own_files):
+    fcn = dict(zip(("PUBLISHED", "HERE", "LEAST_PADDING"), answers(own_files), strict=True))
+    published, here = models.build("fcn8s", preset="vgg16"), models.build("fcn8s", preset="tiny")
+    for net, wanted in ((published, fcn["PUBLISHED"]), (here, fcn["HERE"])):
+        assert tuple(layer.offset[0] for layer in net.layers.values() if isinstance(layer, Crop)) == tuple(wanted)
+    models.build("fcn32s", preset="vgg16", input_padding=fcn["LEAST_PADDING"])
+    with pytest.raises(ShapeError):
+        models.build("fcn32s", preset="vgg16", input_padding=fcn["LEAST_PADDING"] - 1)
+
+
+def answers(folder: Path) -> list:
+    code = "import json, fcn; print(json.dumps([fcn.PUBLISHED, fcn.HERE, fcn.LEAST_PADDING]))"
+    done = subprocess.run([sys.executable, "-B", "-c", code], cwd=folder, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+COLLEAGUES_6 = """
+import json
+import sys
+
+import numpy as np
+
+sys.path.insert(0, ".")
+import fcn
+from minifcn.data.shapes import Shapes
+
+widths = (2, 3, 3, 4, 4, 5)
+net, velocity, losses = fcn.assemble(8, 7, widths, np.random.default_rng(0)).astype(np.float64), {}, []
+samples = [Shapes("train", 64, 64, 64)[k] for k in range(4)]
+images = np.stack([(s.image[:, :, ::-1].transpose(2, 0, 1) - 110.0) / 64 for s in samples])
+for step in range(10):
+    losses.append(fcn.train_step(net, velocity, images, np.stack([s.label for s in samples]), 0.05))
+left = fcn.transplant(net, fcn.assemble(16, 7, widths, np.random.default_rng(1)))
+print(*(f"{value:.3f}" for value in losses[::3]), ", ".join(left), sep="  ")
+"""
+
+
+@pytest.mark.parametrize("name", ["Ada", "Bo", "Cem"])
+def test_the_colleagues_of_assignment_6_forgot_what_the_solution_says(name, own_files):
+    source = (own_files / "fcn.py").read_text(encoding="utf-8")
+    forgot = {
+        "the bilinear weights": {"upsample.bilinear_filter(2 * factor)": "0"},
+        "pool3": {
+            "        fine = _score(": "        if skip == 'pool3':\n            name = ''\n            continue\n"
+            "        fine = _score(",
+            "Crop(stride // 2), h, data": "Crop(12 if stride == 8 else stride // 2), h, data",
+        },
+        "nothing": {},
+    }
+    said = ast.literal_eval(re.findall(r"^COLLEAGUES = (.*)$", source, re.MULTILINE)[1])[name]
+    for old, new in forgot[said].items():
+        assert source.count(old) == 1
+        source = source.replace(old, new)
+    (own_files / "fcn.py").write_text(source, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", COLLEAGUES_6], cwd=own_files, check=True, capture_output=True, text=True
+    )
+    (told,) = re.findall(rf"^{name} +(.*)$", (FOLDER / "06_fcn8s" / "README.md").read_text(), re.MULTILINE)
+    assert done.stdout.split() == told.split()

@@ -2,26 +2,10 @@
 
 #: Name -> (file, what is there, what a student wrote instead).
 MUTANTS = {
-    "stamps overwrite": (
-        "upsample.py",
-        'under += np.einsum("nchw,co->nohw", x, w[:, :, i, j], optimize=True)',
-        'under[...] = np.einsum("nchw,co->nohw", x, w[:, :, i, j], optimize=True)',
-    ),
-    "kernel turned": (
-        "upsample.py",
-        'under += np.einsum("nchw,co->nohw", x, w[:, :, i, j], optimize=True)',
-        'under += np.einsum("nchw,co->nohw", x, w[:, :, kh - 1 - i, kw - 1 - j], optimize=True)',
-    ),
-    "kernel turned in dx": (
-        "upsample.py",
-        'dx += np.einsum("nohw,co->nchw", seen, w[:, :, i, j], optimize=True)',
-        'dx += np.einsum("nohw,co->nchw", seen, w[:, :, -1 - i, -1 - j], optimize=True)',
-    ),
-    "= for += in dx": (
-        "upsample.py",
-        'dx += np.einsum("nohw,co->nchw", seen',
-        'dx = np.einsum("nohw,co->nchw", seen',
-    ),
+    "stamps overwrite": ("upsample.py", "under += stamps[..., i, j]", "under[...] = stamps[..., i, j]"),
+    "kernel turned": ("upsample.py", "under += stamps[..., i, j]", "under += stamps[..., kh - 1 - i, kw - 1 - j]"),
+    "kernel turned in dx": ("upsample.py", '->nchw", under, w, ', '->nchw", under, w[..., ::-1, ::-1], '),
+    "dw of one picture": ("upsample.py", '->coij", x, under, ', '->coij", x[:1], under[:1], '),
     "padding forgotten in the gradients": (
         "upsample.py",
         "frame = ((0, 0), (0, 0), (padding, padding), (padding, padding))",
@@ -36,8 +20,8 @@ MUTANTS = {
     ),
     "gradient of the crop in the corner": (
         "upsample.py",
-        "dx[:, :, top : top + dy.shape[2], left : left + dy.shape[3]] = dy",
-        "dx[:, :, : dy.shape[2], : dy.shape[3]] = dy",
+        "whole[:, :, top : top + dy.shape[2], left : left + dy.shape[3]] = dy",
+        "whole[:, :, : dy.shape[2], : dy.shape[3]] = dy",
     ),
     "dy shared out by the sum": ("upsample.py", "return (dy,) * cache", "return (dy / cache,) * cache"),
     "one gradient for the sum": ("upsample.py", "return (dy,) * cache", "return (dy,) + (dy * 0,) * (cache - 1)"),

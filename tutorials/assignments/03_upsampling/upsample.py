@@ -56,10 +56,11 @@ def conv_transpose2d(x, w, b=None, stride=1, padding=0):
     _, outputs, kh, kw = w.shape
     tall, wide = (height - 1) * stride + kh, (width - 1) * stride + kw
     whole = np.zeros((images, outputs, tall, wide), x.dtype)
+    stamps = np.einsum("nchw,coij->nohwij", x, w, optimize=True)
     for i in range(kh):
         for j in range(kw):
             under = whole[:, :, i : i + stride * height : stride, j : j + stride * width : stride]
-            under += np.einsum("nchw,co->nohw", x, w[:, :, i, j], optimize=True)
+            under += stamps[..., i, j]
     y = whole[:, :, padding : tall - padding, padding : wide - padding].copy()
     if b is not None:
         y += b[:, None, None]
@@ -71,15 +72,11 @@ def conv_transpose2d_backward(dy, cache):
     """The gradients (dx, dw, db) from dy: (N, O, OH, OW). db is None if there was no b."""
     # BEGIN SOLUTION
     x, w, has_bias, stride, padding = cache
-    height, width = x.shape[2:]
     frame = ((0, 0), (0, 0), (padding, padding), (padding, padding))
-    dwhole = np.pad(dy, frame)
-    dx, dw = np.zeros_like(x), np.zeros_like(w)
-    for i in range(w.shape[2]):
-        for j in range(w.shape[3]):
-            seen = dwhole[:, :, i : i + stride * height : stride, j : j + stride * width : stride]
-            dx += np.einsum("nohw,co->nchw", seen, w[:, :, i, j], optimize=True)
-            dw[:, :, i, j] = np.einsum("nchw,nohw->co", x, seen, optimize=True)
+    under = np.lib.stride_tricks.sliding_window_view(np.pad(dy, frame), w.shape[2:], axis=(2, 3))
+    under = under[:, :, ::stride, ::stride]  # (N, O, H, W, kh, kw): dy under each stamp
+    dx = np.einsum("nohwij,coij->nchw", under, w, optimize=True)
+    dw = np.einsum("nchw,nohwij->coij", x, under, optimize=True)
     return dx, dw, dy.sum(axis=(0, 2, 3)) if has_bias else None
     # END SOLUTION
 
@@ -96,9 +93,9 @@ def crop_backward(dy, cache):
     """The gradient (dx,), a tuple of one: what was cut off had no part in y."""
     # BEGIN SOLUTION
     shape, top, left = cache
-    dx = np.zeros(shape, dy.dtype)
-    dx[:, :, top : top + dy.shape[2], left : left + dy.shape[3]] = dy
-    return (dx,)
+    whole = np.zeros(shape, dy.dtype)
+    whole[:, :, top : top + dy.shape[2], left : left + dy.shape[3]] = dy
+    return (whole,)
     # END SOLUTION
 
 

@@ -108,6 +108,20 @@ class Net:
 
         self.diffs = dag.backward(self.nodes, dys)
 
+    def shapes(self, *inputs):
+        """Name -> shape of its output, for inputs of these shapes; nothing is computed."""
+        feed, found = iter(inputs), []
+        for node in self.nodes:
+            fed = [found[i] for i in node.inputs]
+            found.append(node.layer.out_shape(*fed) if fed else tuple(next(feed)))
+        return {node.name: shape for node, shape in zip(self.nodes, found, strict=True)}
+
+    def astype(self, dtype):
+        """Change the parameters' dtype: float32 trains, float64 checks. Returns the net."""
+        for param in self.params.values():
+            param.data, param.grad = param.data.astype(dtype), None
+        return self
+
     @property
     def layers(self):
         """Name -> layer."""

@@ -1,0 +1,1 @@
+"""Generated pictures: minifcn's own `shapes`, of which this is a copy."""
