@@ -123,7 +123,8 @@ def _net(case: NetCase, alike: bool) -> Work:
         net.load_state_dict({**{name: param.data for name, param in net.params.items()}, **values})
     net.to(_xp)
     x, labels = (_xp.asarray(array) for array in draw.batch(case))
-    sgd = optim.MomentumSGD(net.params, lr=1e-10, momentum=0.99, weight_decay=5e-4)
+    learning = net.params if case.part == "step" else {}  # a velocity is as large as what it is of
+    sgd = optim.MomentumSGD(learning, lr=1e-10, momentum=0.99, weight_decay=5e-4)
 
     def forward() -> Any:
         with net.inference():

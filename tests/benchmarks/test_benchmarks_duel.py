@@ -95,12 +95,5 @@ def test_the_smoke_check_is_red_when_ours_is_more_than_twice_as_slow(ours, statu
     opponents, _ = two([ours], [0.010])
     assert smoke.judge(opponents, repeats=3) == status
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 and all(line.endswith(verdict) for line in lines)
+    assert len(lines) == 1 and lines[0].endswith(verdict)
     assert f"ratio {ours / 0.010:.2f}" in lines[0]
-
-
-def test_one_slow_case_is_enough_for_red():
-    """The first case is fast, the second slow: after as many answers as the first asks for, the seconds change."""
-    asked = 2 + 3
-    opponents, _ = two([0.01] * asked + [0.03], [0.01])
-    assert smoke.judge(opponents, repeats=3) == 1

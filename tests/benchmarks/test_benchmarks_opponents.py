@@ -222,8 +222,8 @@ def test_all_get_the_same_numbers_and_no_two_arrays_the_same():
 
 def test_a_process_answers_and_ends():
     with Opponent("minifcn", SETTING) as opponent:
-        opponent.prepare(cases.smoke()[1])
-        assert opponent.results()["result 0"].shape == (1, 21, 96, 96)
+        opponent.prepare(cases.smoke()[0])
+        assert opponent.results()["result 0"].shape == (8, 21, 96, 96)
         assert 0 < opponent.seconds(2) < 60
         assert opponent.peak()["host"] > opponent.imports > 1 << 20
         assert opponent.peak()["device"] is None
