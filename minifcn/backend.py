@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import resource
 import sys
 import threading
 import time
@@ -185,6 +184,8 @@ def memory(xp: Namespace = np) -> dict[str, int]:
         pool = xp.get_default_memory_pool()
         free, _ = xp.cuda.runtime.memGetInfo()
         return {"used": pool.used_bytes(), "peak": pool.total_bytes(), "available": free + pool.free_bytes()}
+    import resource  # not on Windows, where all else here works
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak *= 1 if sys.platform == "darwin" else 1024  # Linux counts in KiB, macOS in bytes
     used = _proc("/proc/self/status", "VmRSS", peak)

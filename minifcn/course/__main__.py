@@ -95,8 +95,8 @@ def _grade(arguments: argparse.Namespace) -> int:
     grades = []
     for made in grade(build(assignment), submissions, assignment.stubs):
         grades.append(made)
-        first = made.message.partition("\n")[0]
-        print(f"{made.submission.names[0]:<24} {made.total:5.1f} of {made.most}   {first[:90]}", flush=True)
+        message = " ".join(made.message.split())
+        print(f"{made.submission.names[0]:<16} {made.total:5.1f} of {made.most}   {message[:80]}", flush=True)
     gradebook.write([made.row() for made in grades], Path(arguments.csv))
     print(f"{counted(len(grades), 'submission')} graded, in {arguments.csv}")
     if arguments.into:
@@ -110,12 +110,12 @@ def _grade(arguments: argparse.Namespace) -> int:
 
 def _selftest(arguments: argparse.Namespace) -> int:
     chosen = [_assignment(arguments, name) for name in arguments.names or names(arguments.assignments)]
-    print(f"{'assignment':<12}  {'implementation':<38}  score  expected")
+    print(f"{'assignment':<13}  {'implementation':<38}  score  expected")
     good = True
     for assignment in chosen:
         report = selftest(assignment, partial(_tell, assignment.name))
         good &= _told(assignment.name, report)
-        print(f"{assignment.name:<12}  pytest in the student's folder, solved: {report.seconds:.2f} s of the processor")
+        print(f"{assignment.name:<13}  pytest in the student's folder, solved: {report.seconds:.2f} s of the processor")
     print("\naccidents, one folder graded")
     good &= _told("accidents", accidents(chosen[0], partial(_tell, chosen[0].name)))
     print("\nall as expected" if good else "\nFAULTS: see above")
@@ -124,13 +124,13 @@ def _selftest(arguments: argparse.Namespace) -> int:
 
 def _tell(name: str, row: Row) -> None:
     judged = "" if row.good else "  NO"
-    print(f"{name:<12}  {row.implementation:<38}  {row.score:5.1f}  {row.wanted:<6}{judged}".rstrip(), flush=True)
+    print(f"{name:<13}  {row.implementation:<38}  {row.score:5.1f}  {row.wanted:<6}{judged}".rstrip(), flush=True)
 
 
 def _told(name: str, report: Report) -> bool:
     """Prints what was found of an assignment; whether it was good."""
     for fault in report.faults:
-        print(f"{name:<12}  FAULT: {fault}")
+        print(f"{name:<13}  FAULT: {fault}")
     return not report.faults and all(row.good for row in report.rows)
 
 

@@ -1,4 +1,4 @@
-"""Runs pytest in a student's folder as on a machine without a network that has NumPy and pytest and nothing else.
+"""Runs pytest in a student's folder as on a Windows machine without a network, with NumPy, pytest and nothing else.
 
 `python alone.py REPORT.xml`, in that folder; imports nothing of minifcn, which must not be there.
 """
@@ -24,7 +24,7 @@ class Bare(MetaPathFinder):
         raise ModuleNotFoundError(f"{name}: not on a machine with NumPy and pytest alone", name=name)
 
 
-def refuse(*_args, **_kwargs):
+def _refuse(*_args, **_kwargs):
     raise OSError("no network here")
 
 
@@ -34,7 +34,8 @@ def main() -> int:
     sys.path = [p for p in sys.path if p in installed or "site-packages" not in p]
     sys.path.insert(0, str(Path.cwd()))
     sys.meta_path.insert(0, Bare())
-    socket.socket.connect = refuse  # type: ignore[method-assign,assignment]
+    sys.modules.update(dict.fromkeys(("resource", "fcntl", "termios")))  # type: ignore[arg-type]  # of Unix
+    socket.socket.connect = _refuse  # type: ignore[method-assign,assignment]
     import pytest
 
     return pytest.main([f"--junitxml={sys.argv[1]}"])

@@ -41,7 +41,7 @@ def square(options: dict) -> dict | None:
     return made
 
 
-def agrees(case: cases.Case, forward, backward, options: dict, xp_op: str) -> None:
+def assert_agrees(case: cases.Case, forward, backward, options: dict, xp_op: str) -> None:
     """y and all gradients for a random dy equal those of minifcn, and its own gradient check passes."""
     rng = np.random.default_rng(7)
     arrays = case.arrays(rng)
@@ -60,7 +60,7 @@ CONV = [c for c in cases.of("conv2d") if square(c.options) is not None and not {
 @pytest.mark.parametrize("case", CONV, ids=str)
 def test_conv2d(case):
     conv = solved("01_conv2d", "conv")
-    agrees(case, conv.conv2d, conv.conv2d_backward, square(case.options), "conv2d")
+    assert_agrees(case, conv.conv2d, conv.conv2d_backward, square(case.options), "conv2d")
 
 
 def test_conv2d_by_differences():
@@ -93,7 +93,7 @@ POOL = [c for c in cases.of("max_pool2d") if square(c.options) and not {"dilatio
 @pytest.mark.parametrize("case", [*POOL, *cases.of("relu")], ids=str)
 def test_max_pool2d_and_relu(case):
     pool = solved("02_pool_relu", "pool")
-    agrees(case, getattr(pool, case.op), getattr(pool, f"{case.op}_backward"), square(case.options), case.op)
+    assert_agrees(case, getattr(pool, case.op), getattr(pool, f"{case.op}_backward"), square(case.options), case.op)
 
 
 def test_the_colleagues_of_assignment_2_did_what_the_solution_says():
@@ -129,7 +129,7 @@ EQUAL_SUMS = [c for c in cases.of("add") if "coefficients" not in c.options]
 def test_conv_transpose2d_crop_and_add(case):
     upsample = solved("03_upsampling", "upsample")
     options = case.options if case.op == "crop" else square(case.options)
-    agrees(case, getattr(upsample, case.op), getattr(upsample, f"{case.op}_backward"), options, case.op)
+    assert_agrees(case, getattr(upsample, case.op), getattr(upsample, f"{case.op}_backward"), options, case.op)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 16, 63, 64])
