@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from minifcn.errors import MemoryLimitError, ShapeError
+from minifcn.errors import MemoryLimitError, MinifcnError, ShapeError
 from minifcn.layers import Shape
 
 Need = Callable[[tuple[Shape, ...]], int]
@@ -15,6 +15,8 @@ def check(need: Need, shapes: tuple[Shape, ...], limit: int, what: str) -> None:
 
     need: the bytes for inputs of given shapes; it may raise ShapeError for those that are too small.
     """
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
+        raise MinifcnError(f"limit: expected a whole number of bytes, got {limit!r}")
     needed = need(shapes)
     if needed <= limit:
         return

@@ -83,7 +83,7 @@ class _Team:
             if self.holders == 0:
                 self.found = [library.get_num_threads() for library in self.blas]
                 for library in self.blas:
-                    library.set_num_threads(1)
+                    _set_blas_threads(library, 1)
                 self.interval = sys.getswitchinterval()
                 sys.setswitchinterval(min(self.interval, _SWITCH_SECONDS))
             self.holders += 1
@@ -93,9 +93,32 @@ class _Team:
             with self.lock:
                 self.holders -= 1
                 if self.holders == 0:
-                    for library, threads in zip(self.blas, self.found, strict=True):
-                        library.set_num_threads(threads)
-                    sys.setswitchinterval(self.interval)
+                    self.let_go()
+
+    def let_go(self) -> None:
+        """Give BLAS its threads back, and the interpreter its interval."""
+        for library, threads in zip(self.blas or [], self.found, strict=True):
+            _set_blas_threads(library, threads)
+        sys.setswitchinterval(self.interval)
+
+    def begin_anew(self) -> None:
+        """In a process that was forked off: it has none of the workers, and whoever held the lock is not there."""
+        if self.holders:
+            self.let_go()
+        self.lock = threading.RLock()
+        self.errands, self.workers, self.holders = SimpleQueue(), [], 0
+        self.local = threading.local()
+
+
+def _set_blas_threads(library: LibController, threads: int) -> None:
+    """From whichever thread: threadpoolctl listens to the first one only, so that others do not fight over a count that
+    is the process's; `_Team` counts who holds it."""
+    release = getattr(library, "clear_controlling_thread", None)
+    if release is not None:
+        release(force=True)
+    library.set_num_threads(threads)
+    if release is not None:
+        release(force=True)
 
 
 class _Errand:
@@ -133,6 +156,8 @@ def _serve(errands: SimpleQueue[_Errand | None]) -> None:
 
 
 _team = _Team()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_team.begin_anew)
 
 
 def at_work() -> AbstractContextManager[None]:

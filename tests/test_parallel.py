@@ -1,5 +1,6 @@
 """Bands on threads: every task once, results in order, errors to the caller, BLAS given back."""
 
+import os
 import threading
 import time
 import weakref
@@ -223,3 +224,53 @@ def test_a_net_multiplies_on_one_blas_thread_outside_of_runs_too():
         net.backward(net.forward(np.ones((1, 3, 4, 5), np.float32)))
         assert seen == [[1] * len(before)] * 2
         assert blas_threads() == before
+
+
+@pytest.mark.skipif(max(blas_threads(), default=1) == 1, reason="BLAS has one thread here")
+def test_blas_is_held_from_whichever_thread():
+    """threadpoolctl listens to the thread that set the count first, and to no other for as long as that one lives."""
+    before, held = blas_threads(), []
+
+    def hold():
+        with parallel.at_work():
+            held.append(blas_threads())
+
+    hold()
+    for thread in [threading.Thread(target=hold) for _ in range(2)]:
+        thread.start()
+        thread.join()
+    assert held == [[1] * len(before)] * 3
+    assert blas_threads() == before
+
+
+@pytest.mark.skipif(max(blas_threads(), default=1) == 1, reason="BLAS has one thread here")
+def test_blas_is_given_back_by_whoever_is_last():
+    before = blas_threads()
+    inside, leave = threading.Event(), threading.Event()
+
+    def hold():
+        with parallel.at_work():
+            inside.set()
+            leave.wait(5)
+
+    with parallel.at_work():
+        thread = threading.Thread(target=hold)
+        thread.start()
+        inside.wait(5)
+    leave.set()
+    thread.join()
+    assert blas_threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_process_that_is_forked_off_at_work_has_a_team_of_its_own():
+    parallel.set_threads(2)
+    before = blas_threads()
+    parallel.run(np, lambda k: k, [0, 1, 2])
+    with parallel.at_work():
+        child = os.fork()
+        if child == 0:
+            good = blas_threads() == before and parallel.run(np, lambda k: k, [0, 1, 2]) == [0, 1, 2]
+            os._exit(0 if good else 1)
+        assert os.waitpid(child, 0)[1] == 0

@@ -9,7 +9,7 @@ import pytest
 
 from minifcn import explain, models, parallel, train
 from minifcn.command import memory_size
-from minifcn.errors import MemoryLimitError
+from minifcn.errors import MemoryLimitError, MinifcnError
 
 MIB = 1 << 20
 FCN8S, SAME = {"name": "fcn8s"}, {"name": "fcn8s", "input_padding": "same"}
@@ -64,6 +64,12 @@ def test_plans_of_many_nets_agree_with_what_is_measured(spec, shape, training):
 def test_a_large_picture_is_labelled_in_less_than_4_gib():
     found = compare(FCN8S, (1, 3, 1024, 2048), training=False)
     assert found["before"] + found["peak"] < 4 << 30
+
+
+@pytest.mark.parametrize("limit", ["4G", True, -5, float("nan"), 1e9])
+def test_a_limit_is_a_number_of_bytes(limit):
+    with pytest.raises(MinifcnError, match="limit: expected a whole number of bytes"):
+        models.build("fcn8s", 3, "tiny").plan((1, 3, 64, 64), limit=limit)
 
 
 def test_a_limit_refuses_with_what_would_fit():

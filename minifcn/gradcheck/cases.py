@@ -146,6 +146,7 @@ def _pools(op: str, draw: Callable) -> tuple[Case, ...]:
         pool("one pixel, ceil", (1, 2, 1, 1), 2, ceil_mode=True, padding=1),
         pool("17x16: more taps than a byte counts", (1, 2, 18, 19), (17, 16), stride=1),
         pool("dilation 2", (2, 3, 6, 7), 3, stride=1, dilation=2),
+        pool("2, stride 2, dilation 2: overlap", (2, 3, 6, 7), 2, stride=2, dilation=2),
         pool(
             "2x3, dilation 2x1, stride 1x2, padding 1x0, ceil",
             (2, 3, 6, 8),

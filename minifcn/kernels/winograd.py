@@ -9,9 +9,10 @@ Summed over input channels, and for all tiles of a band, each of the 36 products
 (tiles, C) x (C, O). The three transforms are sums of neighbours; inside, channels come last, so that each of those
 sums runs over long contiguous rows, whatever the size of the picture.
 
-The twin of `ops.conv2d` and `ops.conv2d_backward` for float32; in its transforms small differences of large numbers
-cost about two digits (tests/kernels prints the error of both). The input gradient is the same convolution of dy with
-the kernel rotated and its channels swapped; the weight gradient is the adjoint in g:
+The twin of `ops.conv2d` and `ops.conv2d_backward` for float32. In its transforms small differences of large numbers
+cost about two digits (tests/kernels prints the error of both), an infinity or a NaN spoils the tiles that see it, and
+numbers near float32's largest overflow. The input gradient is the same convolution of dy with the kernel rotated and
+its channels swapped; the weight gradient is the adjoint in g:
 
     dg = G' [(A dy A') * (B' d B)] G        summed over all tiles
 """

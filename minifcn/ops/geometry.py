@@ -69,6 +69,12 @@ def geometry_of(
         raise ShapeError(
             f"{op}: expected x of (N, C, H, W) and w of four axes, got {tuple(x.shape)} and {tuple(w.shape)}"
         )
+    if 0 in x.shape or 0 in w.shape:
+        raise ShapeError(f"{op}: no axis may be empty, got x {tuple(x.shape)} and w {tuple(w.shape)}")
+    if not x.dtype.isnative:
+        raise ShapeError(
+            f"{op}: the bytes of {x.dtype} are not in this machine's order; use x.astype(x.dtype.newbyteorder('='))"
+        )
     if x.dtype != w.dtype or x.dtype.kind != "f":
         raise ShapeError(f"{op}: x and w must share one floating dtype, got {x.dtype} and {w.dtype}; use .astype(...)")
     return conv_geometry(op, tuple(w.shape[2:]), stride, padding, dilation, groups)

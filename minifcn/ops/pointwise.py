@@ -62,8 +62,14 @@ def dropout_backward(dy: Array, cache: DropoutCache) -> tuple[Array]:
 
 
 def _masked(x: Array, cache: DropoutCache) -> Array:
-    y = x * cache.kept
-    y *= cache.factor
+    xp = xp_of(x, cache.kept)
+    y = xp.empty(x.shape, x.dtype)
+
+    def work(part: Array, kept: Array, out: Array) -> None:
+        xp.multiply(part, kept, out=out)
+        xp.multiply(out, cache.factor, out=out)
+
+    parallel.elementwise(xp, work, x, cache.kept, y)
     return y
 
 

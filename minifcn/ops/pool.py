@@ -148,10 +148,12 @@ def avg_pool2d(
 
     def work(planes: slice) -> None:
         seen, mean = _planes(x)[planes], _planes(y)[planes]
-        mean[...] = 0
-        for v in vertical:
-            for h in horizontal:
-                mean[:, v.out, h.out] += seen[:, v.into, h.into]
+        columns = parallel.workspace(xp, "pool.columns", (len(seen), size[0], x.shape[3]), x.dtype)
+        columns[...] = mean[...] = 0
+        for v in vertical:  # first down, then across: 7 + 7 sums for a window of 7x7, and not 49
+            columns[:, v.out] += seen[:, v.into]
+        for h in horizontal:
+            mean[:, :, h.out] += columns[:, :, h.into]
         mean *= weights
 
     _over_planes(xp, work, x)
@@ -171,10 +173,12 @@ def avg_pool2d_backward(dy: Array, cache: AvgPoolCache) -> tuple[Array]:
 
     def work(planes: slice) -> None:
         target, share = _planes(dx)[planes], _planes(dy)[planes] * weights
-        target[...] = 0
+        columns = parallel.workspace(xp, "pool.columns", (len(target), dy.shape[2], shape[3]), dy.dtype)
+        columns[...] = target[...] = 0
+        for h in horizontal:
+            columns[:, :, h.into] += share[:, :, h.out]
         for v in vertical:
-            for h in horizontal:
-                target[:, v.into, h.into] += share[:, v.out, h.out]
+            target[:, v.into] += columns[:, v.out]
 
     _over_planes(xp, work, dx)
     return (dx,)

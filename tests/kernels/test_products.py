@@ -32,7 +32,16 @@ def test_narrow_products_are_cut_and_wide_ones_are_not(rng, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "shape", [(1, 27, 4600, 8), (1, 27, 3 * 4624, 8), (1, 27, 36864, 8), (3, 27, 9300, 8), (1, 64, 5000, 300)], ids=str
+    "shape",
+    [
+        (1, 27, 4600, 8),
+        (1, 27, 3 * 4624, 8),
+        (1, 27, 3 * 4624 + 100, 8),
+        (1, 27, 36864, 8),
+        (3, 27, 9300, 8),
+        (1, 64, 5000, 300),
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_long_sums_in_pieces_as_at_once(shape, dtype, rng):

@@ -104,7 +104,9 @@ def test_bits_do_not_depend_on_threads(rng, restore_threads, monkeypatch, lane_b
 
 def test_a_rectified_convolution_is_relu_of_it(rng):
     x, w, b, _ = problem(rng, (2, 5, 11, 14), 6, (1, 1))
+    x[0, 0, 0, 0] = np.nan  # stays one
     y, _ = ops.conv2d(x, w, b, padding=1, algorithm="winograd")
+    assert np.isnan(y).any()
     rectified, _ = ops.conv2d(x, w, b, padding=1, algorithm="winograd", rectify=True)
     np.testing.assert_array_equal(rectified, np.maximum(y, 0))
 
