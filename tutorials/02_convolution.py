@@ -181,9 +181,8 @@ whole = channels * 9 * height * width * 4
 print(
     f"conv1_2 of FCN-8s on 500x500 pixels: an input of {channels}x{height}x{width}, {row.output_bytes / 2**20:.0f} MiB,"
 )
-print(
-    f"columns of {whole / 2**30:.2f} GiB; what the engine uses beside its arrays: {row.workspace_bytes / 2**20:.0f} MiB"
-)
+band = window.band_bytes(np)
+print(f"columns of {whole / 2**30:.2f} GiB; what the engine builds of them at a time: {band / 2**20:.0f} MiB")
 
 # %% [markdown]
 # The trick: an output row needs only $k$ input rows. So columns are built for a *band* of a few output rows,
@@ -216,7 +215,7 @@ axes[0].text(5.5, 3, "and one above", ha="center", va="center", fontsize=8)
 axes[0].text(5.5, 6, "and one below", ha="center", va="center", fontsize=8)
 axes[1].imshow((shade == 1).astype(float), cmap="gray_r", vmin=0, vmax=1.5)
 axes[1].set_title("output rows that it fills")
-sizes = {"input": row.output_bytes, "all columns": whole, "a band": row.workspace_bytes}
+sizes = {"input": row.output_bytes, "all columns": whole, "a band": band}
 bars = axes[2].barh(list(sizes), [n / 2**20 for n in sizes.values()], color=["#777777", "#bbbbbb", "#333333"])
 axes[2].bar_label(bars, fmt="%.0f")
 axes[2].set_title("conv1_2, MiB")
@@ -247,7 +246,7 @@ assert np.array_equal(product, y)
 assert y[0, 0] == (w * x[:3, :3]).sum()
 assert max(errors.values()) < 1e-12
 assert np.allclose(band_by_band, whole_at_once, atol=1e-12)
-assert whole > 1e9 > 10 * row.workspace_bytes  # a gigabyte of columns, never built
+assert whole > 1e9 > 10 * band  # a gigabyte of columns, never built
 assert cut[0].rows.start == 0 and cut[-1].rows.stop == 64
 assert loops > 20 * matrix and loops > 100 * engine
 for d in (1, 2, 4):
