@@ -1,7 +1,7 @@
 """Trains FCN-32s, then 16s from it, then 8s from that, of your functions, on generated pictures; prints the ladder.
 
 python ladder.py                        about as long as your convolutions need: begin with --steps 20
-python ladder.py --steps 450 --size 96  what minifcn itself takes for it
+python ladder.py --steps 450 --size 96  as many steps, and pictures as large, as `minifcn train --stages 32s,16s,8s` has
 """
 
 import argparse
@@ -36,14 +36,21 @@ def evaluate(net, dataset, size=8):
 def main():
     """Train the three nets, and print what each reaches."""
     flags = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    flags.add_argument("--steps", type=int, default=150, help="of each net (default: 150)")
+    flags.add_argument("--steps", type=int, default=250, help="of each net (default: 250)")
     flags.add_argument("--batch-size", type=int, default=8)
     flags.add_argument("--size", type=int, default=64, help="of the pictures, in pixels (default: 64)")
+    flags.add_argument(
+        "--background",
+        type=float,
+        default=0.2,
+        help="share of the background's pixels that count in training: three quarters of all are background, and a "
+        "short training would learn to say nothing else (default: 0.2)",
+    )
     flags.add_argument("--lr", type=float, default=0.05)
     flags.add_argument("--seed", type=int, default=0)
     arguments = flags.parse_args()
     size = arguments.size
-    # tint 1: a form always has its colour, so that few steps are enough; minifcn trains with 0.5, and class weights.
+    # tint 1: a form always has its colour, so that few steps are enough.
     train, val = (Shapes(split, count, size, size, tint=1.0) for split, count in (("train", 2048), ("val", 32)))
     rng = np.random.default_rng(arguments.seed)
     rows, before = [], None
@@ -54,6 +61,7 @@ def main():
         for step in range(arguments.steps):
             rate = lr * (1 - step / arguments.steps) ** 0.9
             images, labels = batch(train, rng.integers(0, len(train), arguments.batch_size))
+            labels[(labels == 0) & (rng.random(labels.shape) >= arguments.background)] = 255
             value = fcn.train_step(net, velocity, images, labels, rate)
             if step % 25 == 0 or step == arguments.steps - 1:
                 seconds = time.perf_counter() - start
