@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 
-def compare(spec, shape, training):
+def assert_agreement(spec, shape, training):
     """Plan and measurement agree within 10 %, give or take 8 MiB: gaps that one process's heap has, another's not."""
     found = measured.measured(spec, shape, training)
     parallel.set_threads(2)
@@ -36,7 +36,7 @@ def compare(spec, shape, training):
 
 @pytest.mark.parametrize(("training", "shape"), [(False, (1, 3, 512, 512)), (True, (8, 3, 96, 96))])
 def test_a_plan_agrees_with_what_is_measured(training, shape):
-    compare(TINY, shape, training)
+    assert_agreement(TINY, shape, training)
 
 
 def test_building_a_net_takes_little_beside_its_weights():
@@ -57,12 +57,12 @@ def test_building_a_net_takes_little_beside_its_weights():
     ids=str,
 )  # fmt: skip
 def test_plans_of_many_nets_agree_with_what_is_measured(spec, shape, training):
-    compare(spec, shape, training)
+    assert_agreement(spec, shape, training)
 
 
 @pytest.mark.slow
 def test_a_large_picture_is_labelled_in_less_than_4_gib():
-    found = compare(FCN8S, (1, 3, 1024, 2048), training=False)
+    found = assert_agreement(FCN8S, (1, 3, 1024, 2048), training=False)
     assert found["before"] + found["peak"] < 4 << 30
 
 
