@@ -238,7 +238,12 @@ def cut(length: int, bytes_each: int, target: int = PART) -> list[slice]:
     """
     count = min(length, -(-length * bytes_each // target))
     count += count % 2 if 1 < count < length else 0
-    return [slice(a, b) for a, b in itertools.pairwise(length * k // max(1, count) for k in range(max(1, count) + 1))]
+    return slices(length, max(1, count))
+
+
+def slices(length: int, parts: int) -> list[slice]:
+    """`range(length)` in `parts` slices of nearly equal length."""
+    return [slice(a, b) for a, b in itertools.pairwise(length * k // parts for k in range(parts + 1))]
 
 
 def elementwise(xp: Namespace, function: Callable[..., object], *arrays: Array) -> None:

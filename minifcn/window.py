@@ -7,7 +7,6 @@ Everything here speaks of one window: output index `o` looks, through tap `i` of
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import NamedTuple
 
 from minifcn import parallel
@@ -159,14 +158,9 @@ def bands(
             on_cpu
         ):  # 8 images in 6 bands would be bands of 1 and of 2 images: 6 turns of one image, where 8 bands take 4
             count = min(range(count, images + 1), key=lambda n: -(-images // n) * -(-n // 2))
-        return [Band(part, slice(0, rows)) for part in _cut(images, count)]
+        return [Band(part, slice(0, rows)) for part in parallel.slices(images, count)]
     each = min(rows, -(-count // images))
-    return [Band(slice(n, n + 1), part) for n in range(images) for part in _cut(rows, each)]
-
-
-def _cut(length: int, parts: int) -> list[slice]:
-    """`range(length)` in `parts` slices of nearly equal length."""
-    return [slice(a, b) for a, b in pairwise(length * k // parts for k in range(parts + 1))]
+    return [Band(slice(n, n + 1), part) for n in range(images) for part in parallel.slices(rows, each)]
 
 
 def offsets(kernel: Pair) -> Iterator[tuple[int, int, int]]:

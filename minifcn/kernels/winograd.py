@@ -20,7 +20,6 @@ its channels swapped; the weight gradient is the adjoint in g:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -150,7 +149,7 @@ def _correlate(xp: Namespace, x: Array, u: Array, b: Array | None, padding: Pair
         m = parallel.workspace(xp, "winograd.products", (POINTS, band.tiles, outputs), x.dtype)
         _inputs(xp, x, padding, band, y.shape[3], v)
         step = SMALL_PRODUCT // (channels * outputs)
-        for part in _cut(band.tiles, -(-band.tiles // step) if step >= 96 else 1):
+        for part in parallel.slices(band.tiles, -(-band.tiles // step) if step >= 96 else 1):
             xp.matmul(v[:, part], u, out=m[:, part])
         if b is not None:
             m[SPAN + 1] += b  # the point (1, 1) reaches every output of a tile with weight 1
@@ -318,9 +317,12 @@ def _bands(y: Array, channels: int, budget: int) -> list[_Band]:
     count = -(-images * high * wide // most)
     count += count % 2  # no core waits for another's last one
     if count <= images:
-        return [_Band(part, slice(0, high), (part.stop - part.start) * high * wide) for part in _cut(images, count)]
+        return [
+            _Band(part, slice(0, high), (part.stop - part.start) * high * wide)
+            for part in parallel.slices(images, count)
+        ]
     each = min(high, -(-count // images))
-    parts = [(n, rows) for n in range(images) for rows in _cut(high, each)]
+    parts = [(n, rows) for n in range(images) for rows in parallel.slices(high, each)]
     return [_Band(slice(n, n + 1), rows, (rows.stop - rows.start) * wide) for n, rows in parts]
 
 
@@ -330,14 +332,9 @@ def _parts(band: _Band, y: Array) -> list[tuple[_Band, slice]]:
     rows = band.rows.stop - band.rows.start
     parts, start = [], 0
     for n in range(band.images.start, band.images.stop):
-        for piece in _cut(rows, min(rows, 8)):
+        for piece in parallel.slices(rows, min(rows, 8)):
             moved = slice(band.rows.start + piece.start, band.rows.start + piece.stop)
             tiles = (piece.stop - piece.start) * wide
             parts.append((_Band(slice(n, n + 1), moved, tiles), slice(start, start + tiles)))
             start += tiles
     return parts
-
-
-def _cut(length: int, parts: int) -> list[slice]:
-    """`range(length)` in `parts` slices of nearly equal length."""
-    return [slice(a, b) for a, b in pairwise(length * k // parts for k in range(parts + 1))]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import NamedTuple
 
-from minifcn import window
+from minifcn import parallel, window
 from minifcn.backend import Array, Namespace
 
 DEEP_BLOCKS = 4  # blocks of output channels where the weights are many and the columns few
@@ -60,4 +59,4 @@ def weight_bands(
 def channel_blocks(outputs: int, parts: int) -> list[slice]:
     """The output channels of a group, cut into at most `parts` blocks of at least 32."""
     parts = max(1, min(parts, outputs // 32))
-    return [slice(a, b) for a, b in pairwise(outputs * k // parts for k in range(parts + 1))]
+    return parallel.slices(outputs, parts)
