@@ -153,7 +153,7 @@ def _check_memory(net: Net, height: int, width: int, available: int) -> None:
         except ShapeError:  # too small for the net's padding
             enough = False
         fits, too_large = (side, too_large) if enough else (fits, side)
-    advice = f"predict it smaller, with --max-side {fits}" if fits else "end other programs, or raise --memory-limit if it is given"
+    advice = f"predict it smaller, with --max-side {fits}" if fits else "end other programs, or raise --memory-limit"
     raise DataError(f"{width}x{height} pixels need {size(needed)} of memory, {size(available)} are free; {advice}")
 
 
