@@ -13,7 +13,7 @@ from PIL.Image import Resampling
 from tqdm import tqdm
 
 from minifcn import backend, models, parallel, weights
-from minifcn.data import IGNORE, MEAN_BGR, Dataset, num_classes_of
+from minifcn.data import IGNORE, MEAN_BGR, VOC_PALETTE, Dataset, Task, num_classes_of
 from minifcn.data.modalities import inputs_of
 from minifcn.data.pictures import resized
 from minifcn.errors import DataError, ShapeError, WeightsError
@@ -95,6 +95,33 @@ def label_maps(
         scores = net.forward(*(backend.to(x[None], xp) for x in xs))  # of each task (1, C, H, W)
     found = scores if isinstance(scores, tuple) else (scores,)
     return [backend.to_numpy(each[0].argmax(axis=0).astype(np.uint8)) for each in found]
+
+
+def tasks_of(about: Mapping[str, Any]) -> list[Task]:
+    """Names, classes and palettes of a net's tasks, from a weight file's metadata: see `classes_of`."""
+    counts = about["net"]["num_classes"]
+    if not isinstance(counts, Mapping):
+        return [Task("", *classes_of(about))]
+    names, palettes = about.get("classes") or {}, about.get("palette") or {}
+    return [
+        Task(
+            task,
+            *classes_of({"net": {"num_classes": count}, "classes": names.get(task), "palette": palettes.get(task)}),
+        )
+        for task, count in counts.items()
+    ]
+
+
+def classes_of(about: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
+    """Names (C) and palette (256, 3) from a weight file's metadata; numbers and VOC's colours where it has none."""
+    count = about["net"]["num_classes"]
+    classes = about.get("classes") or [f"class {k}" for k in range(count)]
+    colours = np.asarray(about.get("palette") or [], np.uint8).reshape(-1, 3)
+    if len(classes) != count:
+        raise WeightsError(f"expected {count} names of classes in the weight file, got {len(classes)}")
+    palette = VOC_PALETTE.copy()
+    palette[: len(colours)] = colours
+    return list(classes), palette
 
 
 def evaluate(

@@ -6,14 +6,13 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from minifcn import models
 from minifcn.backend import xp_of
+from minifcn.beside import folders_of, read_beside
 from minifcn.command import (
     Parser,
     add_device_flags,
@@ -25,13 +24,11 @@ from minifcn.command import (
     positive,
     reports_errors,
 )
-from minifcn.data import VOC_PALETTE, Task, read_image, write_label
-from minifcn.data.modalities import READERS, beside_colour
-from minifcn.data.pairs import pictures_in, size_text
+from minifcn.data import Task, read_image, write_label
 from minifcn.data.pictures import SUFFIXES
-from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError, counted
+from minifcn.errors import ConfigError, MinifcnError, counted
 from minifcn.files import atomic_path
-from minifcn.inference import label_maps, open_fcn, remarks
+from minifcn.inference import label_maps, open_fcn, remarks, tasks_of
 from minifcn.inspection.plots import overlay
 from minifcn.net import Net
 
@@ -109,58 +106,6 @@ def _label_all(
                 said = f" {task.name}" if task.name else ""
                 tqdm.write(f"{path} {image.shape[1]}x{image.shape[0]}{said}: {_contents(label, task.classes)}")
     return failed
-
-
-def folders_of(net: Net, given: Mapping[str, str | None]) -> dict[str, Path]:
-    """Where what the net sees beside colours lies. ConfigError if a flag is missing, or one too many."""
-    wanted = beside_colour(models.modalities_of(net))
-    for name, folder in given.items():
-        if (folder is not None) != (name in wanted):
-            what = "wants to see it: where is it?" if name in wanted else "does not see it"
-            raise ConfigError(f"--{name}: the net {net.spec['name']} {what}")
-    folders = {name: Path(given[name] or "") for name in wanted}
-    for name, path in folders.items():
-        if not path.is_dir():
-            raise ConfigError(f"--{name} {path}: no such folder")
-    return folders
-
-
-def read_beside(modality: str, folder: Path, path: Path, image: np.ndarray) -> np.ndarray:
-    """What lies in `folder` under the stem of the picture `path`, as large as the picture."""
-    file = pictures_in(folder).get(path.stem)
-    if file is None:
-        raise DataError(f"{path}: its {modality} is missing; expected {folder / path.stem}.png")
-    found = READERS[modality](file)
-    if found.shape[:2] != image.shape[:2]:
-        raise DataError(f"{path}: {size_text(image)} pixels, but its {modality} has {size_text(found)} ({file})")
-    return found
-
-
-def tasks_of(about: Mapping[str, Any]) -> list[Task]:
-    """Names, classes and palettes of a net's tasks, from a weight file's metadata: see `classes_of`."""
-    counts = about["net"]["num_classes"]
-    if not isinstance(counts, Mapping):
-        return [Task("", *classes_of(about))]
-    names, palettes = about.get("classes") or {}, about.get("palette") or {}
-    return [
-        Task(
-            task,
-            *classes_of({"net": {"num_classes": count}, "classes": names.get(task), "palette": palettes.get(task)}),
-        )
-        for task, count in counts.items()
-    ]
-
-
-def classes_of(about: Mapping[str, Any]) -> tuple[list[str], np.ndarray]:
-    """Names (C) and palette (256, 3) from a weight file's metadata; numbers and VOC's colours where it has none."""
-    count = about["net"]["num_classes"]
-    classes = about.get("classes") or [f"class {k}" for k in range(count)]
-    colours = np.asarray(about.get("palette") or [], np.uint8).reshape(-1, 3)
-    if len(classes) != count:
-        raise WeightsError(f"expected {count} names of classes in the weight file, got {len(classes)}")
-    palette = VOC_PALETTE.copy()
-    palette[: len(colours)] = colours
-    return list(classes), palette
 
 
 def collect(arguments: Iterable[str]) -> list[Path]:

@@ -174,15 +174,17 @@ def test_a_net_that_says_nothing_is_remarked_on(weights, pictures, tmp_path, cap
 
 
 def test_classes_and_colours_come_from_the_weights():
-    classes, palette = predict.classes_of({"net": {"num_classes": 3}, "classes": CLASSES, "palette": COLOURS.tolist()})
+    classes, palette = inference.classes_of(
+        {"net": {"num_classes": 3}, "classes": CLASSES, "palette": COLOURS.tolist()}
+    )
     assert classes == CLASSES
     np.testing.assert_array_equal(palette[:3], COLOURS)
     assert palette.shape == (256, 3)
-    classes, palette = predict.classes_of({"net": {"num_classes": 2}})
+    classes, palette = inference.classes_of({"net": {"num_classes": 2}})
     assert classes == ["class 0", "class 1"]
     np.testing.assert_array_equal(palette, VOC_PALETTE)
     with pytest.raises(WeightsError, match="expected 2 names"):
-        predict.classes_of({"net": {"num_classes": 2}, "classes": ["one"]})
+        inference.classes_of({"net": {"num_classes": 2}, "classes": ["one"]})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""A trained classifier at work: weights opened, a picture brought to its size, its classes, and where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from minifcn import backend, models, parallel, weights
+from minifcn.data import to_blob
+from minifcn.errors import ConfigError, WeightsError
+from minifcn.inference import check_input
+from minifcn.inspection.heat import spread
+from minifcn.models import convolutionalize
+from minifcn.net import Net
+
+SHORTER = 256  # pixels of the shorter side, as in Caffe's and most evaluations on ImageNet
+
+
+def open_classifier(path: str, name: str | None, device: str = "cpu", threads: int = 0) -> tuple[Net, dict[str, Any]]:
+    """(net, metadata) of a classifier's weights on a device; `name` is the net's, for files that do not say it.
+
+    Raises WeightsError for a net that is no classifier, or that wants another input than minifcn's.
+    """
+    if threads:
+        parallel.set_threads(threads)
+    if name is not None and name not in models.CLASSIFIERS:
+        raise ConfigError(f"--net {name}: expected a classifier, one of {', '.join(models.CLASSIFIERS)}")
+    xp = backend.for_device(device)
+    net, about = weights.open_net(path, {"name": name} if name else None)
+    if net.spec["name"] not in models.CLASSIFIERS:
+        raise WeightsError(f"{path}: holds {net.spec['name']}; expected one of {', '.join(models.CLASSIFIERS)}")
+    check_input(path, about)
+    return net.to(xp), about
+
+
+def classify(net: Net, image: np.ndarray, mean: Sequence[float]) -> np.ndarray:
+    """The probability of each class, float64 (C,), of the square in the middle of a picture uint8 RGB (H, W, 3)."""
+    return _shares(net, middle(net, image), mean)[:, 0, 0]
+
+
+def middle(net: Net, image: np.ndarray) -> np.ndarray:
+    """The square in the middle of a picture, as large as the classifier wants it."""
+    side = models.family(net.spec["name"]).side
+    top, left = (max(0, (size - side) // 2) for size in image.shape[:2])
+    return image[top : top + side, left : left + side]
+
+
+def heatmap(net: Net, image: np.ndarray, label: int, mean: Sequence[float]) -> np.ndarray:
+    """The probability of class `label` at each pixel (H, W) of a picture, by the classifier as a dense net."""
+    dense = convolutionalize(net)
+    values = _shares(dense, image, mean)[label]  # (h, w)
+    return spread(values, dense.coords(dense.outputs[0]), image.shape[:2])
+
+
+def shortened(image: np.ndarray) -> np.ndarray:
+    """The picture with its shorter side at 256 pixels."""
+    height, width = image.shape[:2]
+    factor = SHORTER / min(height, width)
+    size = max(SHORTER, round(width * factor)), max(SHORTER, round(height * factor))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+
+
+def read_labels(path: str, count: int) -> list[str]:
+    """The names of `count` classes, one a line."""
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"--labels {path}: cannot be read as text ({error})") from error
+    if len(lines) != count:
+        raise ConfigError(f"--labels {path}: expected a line for each of the net's {count} classes, got {len(lines)}")
+    return lines
+
+
+def _shares(net: Net, image: np.ndarray, mean: Sequence[float]) -> np.ndarray:
+    """Softmax of the net's scores for a picture: float64 (C, h, w)."""
+    xp = backend.xp_of(*(param.data for param in net.params.values()))
+    with net.inference():
+        scores = net.forward(backend.to(to_blob(image, mean)[None], xp))
+    scores = backend.to_numpy(scores)[0].astype(np.float64)  # (C, h, w)
+    shares = np.exp(scores - scores.max(axis=0))
+    return shares / shares.sum(axis=0)
