@@ -36,7 +36,7 @@ def softmax_cross_entropy(
     class_weights: (C,), the weight of a pixel of each class. mask: (N, H, W) of booleans, the pixels that count at all
     (the paper's section 4.3 samples the loss so). reduction "sum" is the reference's `normalize: false`; "mean" divides
     by the sum of the weights, which without class weights is the number of pixels that count. A picture with no such
-    pixel gives 0. Sums run in float64 whatever the dtype of the scores.
+    pixel gives 0. The loss is summed, over classes and over pixels, in float64 whatever the dtype of the scores.
 
     Returns the loss, a float64 array of shape (), and the cache. Raises DataError for a label outside 0..C-1, unless
     `check_labels` is off (a caller who has checked them on the host saves a GPU the wait), ShapeError for shapes.
@@ -62,13 +62,15 @@ def softmax_cross_entropy(
 
     def work(part: tuple[slice, slice]) -> Array:
         here = scores[part[0], :, part[1]]  # (n, C, r, W)
-        with np.errstate(invalid="ignore"):  # inf - inf: not worth a warning where ignored, a NaN in the loss where not
-            shifted = here - here.max(axis=1, keepdims=True)
-        picked = xp.take_along_axis(shifted, labels[part][:, None], axis=1)[:, 0]
+        largest = here.max(axis=1, keepdims=True)
+        # inf - inf: not worth a warning where ignored, a NaN in the loss where not. An overflow to -inf: e to it is 0.
+        with np.errstate(invalid="ignore", over="ignore"):
+            shifted = here - largest
+            picked = xp.take_along_axis(here, labels[part][:, None], axis=1).astype(xp.float64) - largest
         xp.exp(shifted, out=shifted)
-        total = shifted.sum(axis=1)
-        probabilities[part[0], :, part[1]] = shifted / total[:, None]
-        pixel_loss = (xp.log(total) - picked).astype(xp.float64)
+        probabilities[part[0], :, part[1]] = shifted / shifted.sum(axis=1)[:, None]
+        # The largest term is 1: beside it, those that make the loss of a sure pixel would be lost in float32.
+        pixel_loss = xp.log(shifted.sum(axis=1, dtype=xp.float64)) - picked[:, 0]
         # A pixel that does not count must not count even where its scores are infinite.
         return xp.where(weights[part] > 0, pixel_loss * weights[part], 0.0).sum()
 

@@ -70,6 +70,26 @@ def test_a_float32_loss_over_many_pixels_is_summed_in_float64():
     assert run(np, scores, labels)[0] == pytest.approx(250_000 * float(np.log(np.float32(3))), rel=1e-7)
 
 
+@pytest.mark.parametrize("spread", [0.0, 1.0, 20.0, 1e4])
+@pytest.mark.parametrize("lead", [0, 10, 20])
+def test_a_float32_loss_is_that_of_float64_however_sure_the_scores_are(xp, spread, lead, rng):
+    """Over 250,000 pixels, to 1e-6. A sure pixel's loss is the sum of tiny terms beside a 1, which float32 forgets."""
+    scores = rng.normal(0, spread, (1, 3, 500, 500)).astype(np.float32)
+    labels = rng.integers(0, 3, (1, 500, 500)).astype(np.uint8)
+    np.put_along_axis(scores, labels[:, None], scores.max(axis=1, keepdims=True) + np.float32(lead), axis=1)
+    expected = run(np, scores.astype(np.float64), labels)[0]
+    assert run(xp, scores, labels)[0] == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_scores_as_large_as_float32_has_them(xp):
+    scores = np.zeros((1, 3, 2, 3), np.float32)
+    scores[:, 0], scores[:, 1] = np.finfo(np.float32).max, -np.finfo(np.float32).max
+    loss, dscores = run(xp, scores, np.zeros((1, 2, 3), np.uint8))
+    assert loss == 0 and not dscores.any()
+    loss, dscores = run(xp, scores, np.ones((1, 2, 3), np.uint8))
+    assert loss == pytest.approx(6 * 2 * float(np.finfo(np.float32).max)) and np.abs(dscores).max() == 1
+
+
 def test_nothing_waits_for_the_device_but_the_check_of_the_labels(rng):
     """A transfer to the host inside a step would stall a GPU."""
     for case in CASES:

@@ -19,17 +19,19 @@ KERNEL softmax_loss(const REAL* __restrict__ scores, const int* __restrict__ giv
     if (score > largest || score != score) largest = score;
   }
   REAL total = 0;
+  double exact = 0;  // the largest term is 1: beside it, those that make the loss of a sure pixel vanish in float
   for (INDEX c = 0; c < classes; ++c) {
     const REAL power = exp(scores[first + c * area] - largest);
     probabilities[first + c * area] = power;
     total += power;
+    exact += power;
   }
   for (INDEX c = 0; c < classes; ++c) probabilities[first + c * area] /= total;
 
   labels[n] = label;
   weights[n] = weight;
   // A pixel that does not count must not count even where its scores are infinite.
-  losses[n] = weight > 0 ? (double)(log(total) - (scores[first + label * area] - largest)) * (double)weight : 0.0;
+  losses[n] = weight > 0 ? (log(exact) - ((double)scores[first + label * area] - largest)) * (double)weight : 0.0;
 }
 
 // (softmax - one hot) * weight * factor, and 0, not 0 * NaN, where a pixel does not count.
