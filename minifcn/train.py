@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.dry_run:
             return dry_run.report(net, first, objective, train, val)
 
-        folder = RunFolder.existing(arguments.resume) if saved else RunFolder.create(arguments.out, config)
+        folder = RunFolder.existing(arguments.resume) if arguments.resume else RunFolder.create(arguments.out, config)
         print(f"run folder {folder}", flush=True)
         init = {"file": Path(config.init).name, "sha256": sha256(config.init)} if config.init and not saved else None
         session = Session(config, folder, stages, objective, loader, train, val, init)
@@ -108,6 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if saved:
             session.restore(saved)
             saved = None  # as large as weights and velocities
+        if arguments.resume:
             folder.write_config(config)  # only now: a run that cannot go on stays as it was
 
         stack.enter_context(checks.no_warnings())
@@ -143,6 +144,9 @@ def learn(session: Session, progress: Progress, stop: Interrupt) -> None:
             if config.clip_norm:
                 clip_gradients(net.params, config.clip_norm * config.iter_size)  # the norm of their mean
             sgd.step()
+            if done + 1 == min(checks.SETTLED, (stage.iterations + 1) // 2):
+                for line in checks.rounding(sgd, config.loss):
+                    progress.say(line)
             net.zero_grads()  # what follows, an evaluation say, needs their memory
             session.advance(progress, stop)
 
@@ -169,13 +173,19 @@ def _new(arguments: argparse.Namespace) -> TrainConfig:
     return config
 
 
-def _resumed(arguments: argparse.Namespace) -> tuple[TrainConfig, checkpoint.Checkpoint]:
-    """The settings and the checkpoint of a run; settings that its past depends on must be as they were."""
+def _resumed(arguments: argparse.Namespace) -> tuple[TrainConfig, checkpoint.Checkpoint | None]:
+    """The settings and the checkpoint of a run; settings that its past depends on must be as they were.
+
+    A run that was killed before its first checkpoint has none, and no past: it begins once more.
+    """
     if arguments.config or arguments.out or arguments.dry_run:
         raise ConfigError("--resume goes on in a run's own folder with its settings: no --config, --out or --dry-run")
     folder = RunFolder.existing(arguments.resume)
     file = configuration.read_toml(folder.config)
     config = configuration.resolve(file, configuration.flags_given(arguments), where=str(folder.config))
+    if not folder.checkpoint.is_file():
+        print(f"{folder}: stopped before its first checkpoint; it begins once more")
+        return config, None
     saved = checkpoint.load(folder.checkpoint)
     before = configuration.resolve(saved.state["config"], {}, where=str(folder.checkpoint))
     for name, old, new in configuration.differences(before, config):

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from minifcn.backend import xp_of
+from minifcn.backend import to_numpy, xp_of
 from minifcn.config import TrainConfig
 from minifcn.data import IGNORE, Batch
 from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError
 from minifcn.net import Net
+from minifcn.optim import MomentumSGD
+
+SETTLED = 100  # steps after which velocities are near their full size: 0.99 to the 100th is 0.37
 
 
 def labels(batch: Batch, num_classes: int | Mapping[str, int]) -> None:
@@ -74,6 +77,32 @@ def gradients(net: Net) -> None:
             "the first backward pass gave every weight a gradient of zero: no signal passes through the net; are all "
             "pictures or activations zero, or all layers frozen, or all labels of the first batch ignored?"
         )
+
+
+def rounding(sgd: MomentumSGD, loss: str) -> list[str]:
+    """A warning if the last step was too short for most weights: w - V is w, to the bit, where V is less than half the
+    distance from w to the next float32.
+
+    Weights without a gradient do not count. About a million weights of each parameter stand for all of them. To be
+    asked when V has built up (`SETTLED` steps), and scores that began at zero let gradients through. loss: "mean" or
+    "sum".
+    """
+    found = []  # of each weight, how many times longer its step would have to be
+    for name, param in sgd.params.items():
+        if param.grad is None:
+            continue
+        sample = slice(None, None, 1 + param.data.size // 1_000_000)
+        w, g, v = (to_numpy(a.reshape(-1)[sample]) for a in (param.data, param.grad, sgd.velocity[name]))
+        step = np.maximum(np.abs(v[g != 0], dtype=np.float64), np.finfo(np.float64).tiny)
+        found.append(np.spacing(np.abs(w[g != 0])) / 2 / step)
+    short = np.concatenate(found) if found else np.zeros(0)
+    if not len(short) or np.median(short) <= 1:
+        return []
+    hint = " (is the rate one for the sum over pixels, --loss sum?)" if loss == "mean" else ""
+    return [
+        f"warning: {(short > 1).mean():.0%} of the weights do not move: at a rate of {sgd.lr:.3g} their updates are "
+        f"less than half their last digit, and round away; at {sgd.lr * np.median(short):.1e} half would move{hint}"
+    ]
 
 
 def explain_loss(
