@@ -1,4 +1,7 @@
-"""Files that are either whole or not there: written beside their place, then renamed into it."""
+"""Files that are either whole or not there: written beside their place, then renamed into it.
+
+Files that only grow are appended to, whole rows at a time.
+"""
 
 from __future__ import annotations
 
@@ -45,11 +48,38 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+def append(path: str | os.PathLike[str], data: bytes) -> None:
+    """Adds `data` to the end of a file that grows: all of it, on the disk, or none of it.
+
+    One call of the system, which a kill cannot split as it would a buffer's many; where the disk is full after a part,
+    that part is taken back. Raises OSError then.
+    """
+    with open(path, "ab", buffering=0) as file:
+        before = file.seek(0, os.SEEK_END)
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[file.write(rest) :]
+            os.fsync(file.fileno())  # what is written next, a checkpoint say, may rely on it even if the power fails
+        except OSError:
+            file.truncate(before)
+            raise
+
+
+def is_partial(path: Path) -> bool:
+    """Whether a file is one that `atomic_path` has begun, and that a killed process may have left."""
+    return _partial(r".+", r"(\..*)?").fullmatch(path.name) is not None
+
+
+def _partial(stem: str, suffix: str) -> re.Pattern[str]:
+    return re.compile(rf"\.{stem}\.(\d{{1,9}})\.part{suffix}", re.ASCII | re.DOTALL)
+
+
 def _remove_stale(path: Path) -> None:
     """Remove what processes that were killed while they wrote `path` have left beside it."""
     if os.name != "posix":  # elsewhere os.kill would end the process that it is to ask about
         return
-    name = re.compile(rf"\.{re.escape(path.stem)}\.(\d{{1,9}})\.part{re.escape(path.suffix)}", re.ASCII)
+    name = _partial(re.escape(path.stem), re.escape(path.suffix))
     with suppress(OSError):  # no such folder: told when the file is to be written
         for match in filter(None, map(name.fullmatch, os.listdir(path.parent))):  # fast: there may be thousands
             if not _is_alive(int(match[1])):

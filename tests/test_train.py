@@ -19,6 +19,7 @@ from minifcn.__main__ import main as minifcn
 from minifcn.config import TrainConfig
 from minifcn.data import Batch
 from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError
+from minifcn.layers import Param
 from minifcn.optim import MomentumSGD
 from minifcn.train import build, main
 from minifcn.training import checks, dry_run, session
@@ -205,8 +206,35 @@ def test_what_a_resume_refuses(whole, tmp_path, capsys):
     assert "has made 6 steps already" in refused(capsys, "--resume", str(whole), "--iterations", "5")
     assert "no --config, --out" in refused(capsys, "--resume", str(whole), "--out", "x")
     assert "not the folder of a run" in refused(capsys, "--resume", str(tmp_path))
-    (tmp_path / "config.toml").write_bytes((whole / "config.toml").read_bytes())
-    assert "has no checkpoint.safetensors yet" in refused(capsys, "--resume", str(tmp_path))
+    for name in ("config.toml", "log.csv"):
+        shutil.copy(whole / name, tmp_path)
+    assert "checkpoint.safetensors is gone, though log.csv tells of steps" in refused(capsys, "--resume", str(tmp_path))
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_begins_once_more(whole, tmp_path, capsys):
+    """Folder and settings are there, the log has its head at most, and what was being written lies beside it."""
+    shutil.copy(whole / "config.toml", tmp_path)
+    (tmp_path / "log.csv").write_text((whole / "log.csv").read_text().splitlines(keepends=True)[0])
+    (tmp_path / ".checkpoint.999999999.part.safetensors").write_bytes(b"half")
+    assert main(["--resume", str(tmp_path)]) == 0
+    assert "it begins once more" in capsys.readouterr().out
+    assert same(whole, tmp_path) and set(os.listdir(tmp_path)) == FILES
+
+
+def test_a_folder_in_which_a_run_was_killed_at_once_can_be_used(whole, tmp_path):
+    (tmp_path / ".config.999999999.part.toml").touch()
+    assert train(tmp_path) == 0
+    assert same(whole, tmp_path) and set(os.listdir(tmp_path)) == FILES
+
+
+def test_a_row_cut_short_is_no_row(whole, tmp_path):
+    """What losing power may leave of the log: here "1" of a row 17, which must not be taken for another row 1."""
+    run = tmp_path / "run"
+    shutil.copytree(whole, run)
+    with open(run / "log.csv", "a") as file:
+        file.write("1")
+    assert main(["--resume", str(run)]) == 0
+    assert same(whole, run)
 
 
 def test_what_a_start_refuses(whole, tmp_path, capsys):
@@ -409,6 +437,34 @@ def test_a_label_out_of_range_names_the_picture_and_the_value(rng):
         checks.labels(batch(labels, rng), num_classes=7)
     labels[1, 2, 3] = 6
     checks.labels(batch(labels, rng), num_classes=7)
+
+
+def stepped(lr: float, loss: str = "sum") -> list[str]:
+    """What `checks.rounding` says after a step of weights around 0.01 whose gradients are around 1e4."""
+    rng = np.random.default_rng(0)
+    params = {"conv.weight": Param(rng.normal(0, 0.01, 1000).astype(np.float32))}
+    params["conv.weight"].accumulate(rng.normal(0, 1e4, 1000).astype(np.float32))
+    before = params["conv.weight"].data.copy()
+    sgd = MomentumSGD(params, lr, momentum=0.99, weight_decay=5e-4)
+    sgd.step()
+    lines = checks.rounding(sgd, loss)
+    moved = (params["conv.weight"].data != before).mean()
+    assert bool(lines) == (moved < 0.5), "told if, and only if, it is so"
+    return lines
+
+
+def test_updates_take_effect_or_are_told_to_round_away():
+    assert not stepped(1e-10) and not stepped(1e-12), "the paper's rates, and gradients of a sum"
+    (line,) = stepped(1e-14)
+    share, rate, wanted = re.search(r"(\d+)% of the weights .* a rate of (\S+) .*; at (\S+) half", line).groups()
+    assert int(share) > 50 and float(rate) == 1e-14
+    assert stepped(float(wanted) * 0.9) and not stepped(float(wanted) * 1.1), "the advice is right"
+    assert "--loss sum" not in line and "--loss sum" in stepped(1e-14, "mean")[0]
+
+
+def test_a_run_tells_of_updates_that_round_away(tmp_path, capsys):
+    assert train(tmp_path / "run", "--lr", "1e-14", "--iterations", "4") == 0
+    assert "of the weights do not move" in capsys.readouterr().out
 
 
 def test_a_gradient_of_zero_is_found_after_the_first_step(rng):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import datetime
+import io
 import itertools
 import math
 import re
@@ -26,7 +27,7 @@ from minifcn import config as configuration
 from minifcn.backend import Array, to_numpy, xp_of
 from minifcn.config import TrainConfig
 from minifcn.errors import CheckpointError, ConfigError, MinifcnError
-from minifcn.files import atomic_path
+from minifcn.files import append, atomic_path, is_partial
 from minifcn.metrics import Scores
 
 MEASURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
@@ -58,7 +59,7 @@ class RunFolder:
         path = Path(out) if out else _free_name(config)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            used = any(path.iterdir())
+            used = any(not is_partial(entry) for entry in path.iterdir())
         except OSError as error:
             raise ConfigError(f"{path}: cannot be the folder of a run ({error.strerror})") from error
         folder = cls(path)
@@ -70,16 +71,25 @@ class RunFolder:
 
     @classmethod
     def existing(cls, path: str) -> RunFolder:
-        """The folder of a run that can be resumed; CheckpointError if it is none."""
+        """The folder of a run that can be resumed, be it from its beginning; CheckpointError if it is none."""
         folder = cls(Path(path))
         if not folder.config.is_file():
             raise CheckpointError(f"{path}: not the folder of a run: it has no {folder.config.name}")
-        if not folder.checkpoint.is_file():
+        if not folder.checkpoint.is_file() and folder._has_begun():
             raise CheckpointError(
-                f"{path}: has no {folder.checkpoint.name} yet, the run ended before its first; "
-                f"repeat it with --config {folder.config} --out ANOTHER"
+                f"{path}: its {folder.checkpoint.name} is gone, though {folder.log.name} tells of steps; "
+                f"repeat the run with --config {folder.config} --out ANOTHER"
             )
         return folder
+
+    def _has_begun(self) -> bool:
+        """Whether steps have been made: the log has more than its head."""
+        try:
+            return self.log.read_bytes().count(b"\n") > 1
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise CheckpointError(f"{self.log}: cannot be read ({error.strerror})") from error
 
     def stage_weights(self, net: str) -> Path:
         """The weights of the stage whose net is called `net`."""
@@ -108,8 +118,9 @@ class Log:
     def go_on(self, step: int) -> None:
         """Takes over the rows up to `step`; later ones, of steps whose weights were never saved, are dropped."""
         try:
-            with open(self._path, newline="", encoding="utf-8") as file:
-                kept = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+            text = self._path.read_text(encoding="utf-8")
+            whole = text[: text.rfind("\n") + 1]  # the last row may be cut short where the power failed
+            kept = [row for row in csv.DictReader(io.StringIO(whole)) if int(row["step"]) <= step]
             rows = [{key: _read(key, value) for key, value in row.items() if value} for row in kept]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
             raise CheckpointError(f"{self._path}: cannot be continued: {error}") from error
@@ -147,15 +158,16 @@ class Log:
         self._written = 0  # the row may be in the file already: after a resume in the middle of an evaluation
 
     def write(self) -> None:
-        """Appends the settled rows to the file."""
+        """Appends the settled rows to the file: all of them, or none."""
         if self._written == 0:
             self._rewrite()
             return
+        rows = io.StringIO()
+        self._writer(rows).writerows(self.rows[self._written :])
         try:
-            with open(self._path, "a", newline="", encoding="utf-8") as file:
-                self._writer(file).writerows(self.rows[self._written :])
+            append(self._path, rows.getvalue().encode())
         except OSError as error:
-            raise MinifcnError(f"{self._path}: cannot be written ({error.strerror})") from error
+            raise MinifcnError(f"{self._path}: cannot be written ({error.strerror}); what it held is whole") from error
         self._written = len(self.rows)
 
     def _rewrite(self) -> None:
