@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from minifcn import data, inspection, models
@@ -117,7 +120,7 @@ def test_numbers_are_short(value, text):
     assert tiling.short(value) == text
 
 
-def test_a_label_map_has_the_names_of_its_classes_inside_them():
+def test_a_label_map_has_the_names_of_its_classes_on_them_or_tied_to_them():
     dataset = data.open_dataset("shapes", "val")
     figure = Figure()
     label = dataset[0].label
@@ -125,8 +128,40 @@ def test_a_label_map_has_the_names_of_its_classes_inside_them():
     texts = figure.axes[0].texts
     assert "background" in [text.get_text() for text in texts]
     for text in texts:
-        x, y = text.get_position()
+        x, y = text.xy
         assert dataset.classes[label[int(y), int(x)]] == text.get_text()
+
+
+def stripes():
+    """A label map of three thin classes side by side: no room for their names."""
+    label = np.zeros((96, 96), np.uint8)
+    for c in (1, 2, 3):
+        label[:, 36 + 4 * c : 40 + 4 * c] = c
+    return label
+
+
+def test_no_name_in_a_label_map_lies_on_another_or_sticks_out():
+    dataset = data.open_dataset("shapes:size=64", "val")
+    figure = Figure(figsize=(10, 2), layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    every = figure.subplots(1, 5)
+    for axes, label in zip(every, [stripes(), *(dataset[i].label for i in (2, 5, 8, 14))], strict=True):
+        inspection.label_map(axes, label, dataset, "truth")
+    canvas.draw()
+    for axes in every:
+        boxes = [text.get_bbox_patch().get_window_extent() for text in axes.texts]
+        assert len(boxes) > 2
+        assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+        picture = axes.images[0].get_window_extent().padded(1)
+        assert all(picture.x0 < box.x0 and box.x1 < picture.x1 for box in boxes)
+        assert all(picture.y0 < box.y0 and box.y1 < picture.y1 for box in boxes)
+
+
+def test_a_name_without_room_on_its_class_is_tied_to_it():
+    axes = Figure(figsize=(2, 2)).subplots()
+    inspection.label_map(axes, stripes(), data.open_dataset("shapes", "val"))
+    tied = [text.get_text() for text in axes.texts if text.arrow_patch is not None]
+    assert tied and "background" not in tied
 
 
 def test_a_figure_shows_itself():
