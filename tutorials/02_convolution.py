@@ -7,6 +7,8 @@
 # * how it becomes one matrix product (*im2col*), which is why it is fast;
 # * why a whole column matrix is never built, and what *row bands* are;
 # * the words that go with it: kernel size $k$, stride $s$, padding, dilation, groups.
+#
+# It prepares assignment 1 (`assignments/01_conv2d`), together with notebook 3.
 
 # %%
 import matplotlib.pyplot as plt
@@ -91,7 +93,8 @@ for a in axes:
 
 # %% [markdown]
 # **What to see.** The first two are dark or bright where brightness changes across or down, grey where nothing happens.
-# A net *learns* its kernels; the first layers of trained nets look much like these.
+# The frame around each is the padding: beyond the picture there are zeros, which is black. A net *learns* its kernels;
+# the first layers of trained nets look much like these.
 #
 # `ops.conv2d` is the engine's. It agrees with the loops for every stride and padding, batches included:
 
@@ -217,14 +220,19 @@ axes[1].imshow((shade == 1).astype(float), cmap="gray_r", vmin=0, vmax=1.5)
 axes[1].set_title("output rows that it fills")
 sizes = {"input": row.output_bytes, "all columns": whole, "a band": band}
 bars = axes[2].barh(list(sizes), [n / 2**20 for n in sizes.values()], color=["#777777", "#bbbbbb", "#333333"])
-axes[2].bar_label(bars, fmt="%.0f")
+axes[2].bar_label(bars, fmt="%.0f", padding=4)
+axes[2].invert_yaxis()
 axes[2].set_title("conv1_2, MiB")
 axes[2].margins(x=0.2)
 for a in axes[:2]:
     a.set_xticks([])
     a.set_yticks([])
+    a.spines[:].set_visible(True)
 
 # %% [markdown]
+# **What to see.** Two output rows of a 3x3 convolution need four input rows. Right, in MiB: what is built at a time is
+# so little that its bar can hardly be seen.
+#
 # ## Dilation and groups
 #
 # With *dilation* $d$ the kernel's taps are $d$ pixels apart: a 3x3 kernel of dilation 2 reaches over 5x5 pixels with
@@ -239,6 +247,9 @@ reach = {f"dilation {d}": ops.conv2d(delta, ones, None, padding=d, dilation=d)[0
 inspection.tiles(reach, inches=2.3)
 
 # %% [markdown]
+# **What to see.** The same nine weights reach over 3x3, 5x5 and 9x9 pixels; what lies between the taps is not looked
+# at.
+#
 # ## What was claimed, checked
 
 # %%

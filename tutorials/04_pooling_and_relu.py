@@ -6,6 +6,8 @@
 # * what each computes, forward and backward;
 # * why pooling must round *up* in an FCN;
 # * what is lost with every pool, and how much that costs at most: the reason why FCNs need skips.
+#
+# It prepares assignment 2 (`assignments/02_pool_relu`).
 
 # %%
 from itertools import pairwise

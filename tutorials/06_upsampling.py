@@ -9,6 +9,8 @@
 # * that bilinear interpolation is one, and with which filter;
 # * what its gradient is (you know it already);
 # * and two surprises: what happens at the border, and that 2x twice is not 4x.
+#
+# It prepares assignment 3 (`assignments/03_upsampling`).
 
 # %%
 import matplotlib.pyplot as plt
@@ -94,7 +96,8 @@ for a, picture, title in zip(
 ):
     a.imshow(picture[0, 0], cmap="gray")
     if picture.shape == disc.shape:
-        a.contour(picture[0, 0], [0.5], colors="#D55E00", linewidths=1.5)
+        a.contour(picture[0, 0], [0.5], colors="white", linewidths=3)
+        a.contour(picture[0, 0], [0.5], colors="black", linewidths=1.2)
     a.set_title(title)
     a.axis("off")
 
@@ -159,11 +162,12 @@ for _ in range(150):
 tent2d = init.bilinear_filter(8).astype(float)
 alike = float(np.corrcoef(kernel.data.ravel(), tent2d.ravel())[0, 1])
 print(f"error {errors[0]:.3f} -> {errors[-1]:.5f}; correlation with the bilinear filter {alike:.3f}")
-inspection.tiles({"at the start": start[0, 0], "learned": kernel.data[0, 0], "bilinear": tent2d}, inches=2.6)
+kernels = {"at the start": start[0, 0], "learned": kernel.data[0, 0], "bilinear": tent2d}
+inspection.tiles({f"{name}, x 100": np.round(100 * k) for name, k in kernels.items()}, inches=2.6)
 
 # %% [markdown]
-# **What to see.** It learned a tent by itself. That is why the paper *starts* its upsampling with bilinear filters;
-# whether they then learn on makes little difference there, and the released nets keep them fixed.
+# **What to see.** It learned a tent by itself, if a crooked one. That is why the paper *starts* its upsampling with
+# bilinear filters; whether they then learn on makes little difference there, and the released nets keep them fixed.
 #
 # ## Two surprises
 #
@@ -196,7 +200,7 @@ axes[0].plot(edge[250])
 axes[0].set(title="a constant 1, upsampled by FCN-32s", xlabel="column", ylim=(0, 1.1))
 axes[1].plot(np.arange(48), up1d(curved, 4), label="x4")
 axes[1].plot(np.arange(48), up1d(up1d(curved, 2), 2), label="x2, x2")
-axes[1].set_title("the same values, upsampled in one step and in two")
+axes[1].set(title="the same values, upsampled in one step and in two", xlabel="column")
 _ = axes[1].legend()
 
 # %% [markdown]

@@ -168,6 +168,7 @@ axes[1].set_title("dark: do differ")
 for a in axes:
     a.set_xticks([])
     a.set_yticks([])
+    a.spines[:].set_visible(True)
 
 # %% [markdown]
 # **What to see.** Here both convolutions pad by 2. Near the upper and the left border, where shifted pictures had their
@@ -176,8 +177,8 @@ for a in axes:
 # ## Why FCNs do something else
 #
 # Taking strides away makes maps finer *without* letting filters see finer detail: they were trained on pooled maps and
-# look at pixels far apart. Rarefying all of VGG16 is a trade of much work for output. The paper found another way to be
-# "better than either" (section 3.2): upsample the coarse scores, and add scores that are read from finer, earlier maps.
+# look at pixels far apart. Rarefying all of VGG16 is a trade of much work for output. The paper tried shift-and-stitch
+# and left it (section 3.2): it upsamples the coarse scores, and adds scores that are read from finer, earlier maps.
 # Upsampling was notebook 6; the skips come next. A middle way is there as an option: `models.build("fcn32s",
 # output_stride=8)`.
 #
@@ -206,4 +207,4 @@ assert dense.params["fc3.weight"] is net.params["fc3.weight"]  # the same weight
 # 4. Interpolate the coarse scores bilinearly to 57x57 (notebook 6) and compare with the dense ones. Where is the
 #    difference large? What does that say about the claim "no interpolation"?
 # 5. Rarefaction needs no new weights. Could one instead *train* a net whose pools have stride 1? What would its `fc3`
-#    have to be like to see as much? (The paper, section 4.3, tried for VGG16: it takes a 14x14 kernel.)
+#    have to be like to see as much? (The paper, section 4.2, tried for VGG16: it takes a 14x14 kernel.)

@@ -8,6 +8,8 @@
 #   fractions;
 # * how a skip is built: score, upsample, crop, add;
 # * what a wrong offset costs, and which mistakes the algebra catches before anything is computed.
+#
+# It prepares assignment 6 (`assignments/06_fcn8s`).
 
 # %%
 import textwrap
@@ -226,7 +228,7 @@ with sixteen.inference():
 shown = {"upscore2, cropped": before["upscore2c"], "+ score_pool4 = 0": before["score_pool4"],
          "= fuse_pool4": before["fuse_pool4"], "later: score_pool4": sixteen.blobs["score_pool4"][0, 0],
          "and the sum": sixteen.blobs["fuse_pool4"][0, 0]}  # fmt: skip
-inspection.tiles(shown, inches=1.9)
+inspection.tiles({name: values.round(1) for name, values in shown.items()}, inches=1.9)
 
 # %% [markdown]
 # **What to see.** At first the sum is the coarse map. As the skip's weights leave zero, detail of the finer map comes
@@ -240,7 +242,7 @@ for name, (scale, shift) in place.items():
     assert (net.coords(name).y.scale, net.coords(name).y.shift) == (scale, shift)
 offsets = [eights.layers[name].offset[0] for name in ("score_pool4c", "score_pool3c", "score")]
 assert offsets == [5, 9, 31]
-assert cost[0] == 1 and cost[3] < 0.75 and sorted(cost, reverse=True) == cost
+assert cost[0] == 1 and 0.6 < cost[3] < 0.7 and sorted(cost, reverse=True) == cost
 assert hand.shapes((1, 3, 50, 61))["score"] == (1, 5, 50, 61)
 assert len(told) == 3
 assert np.array_equal(before["fuse_pool4"], before["upscore2c"]) and not before["score_pool4"].any()

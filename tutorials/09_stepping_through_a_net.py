@@ -8,6 +8,8 @@
 # * what each layer of an FCN-8s does to a picture;
 # * how gradients travel back, and what happens where a blob is read twice;
 # * which activations are kept, and why training needs so much more memory than prediction.
+#
+# It prepares assignment 5 (`assignments/05_dag`), together with notebook 11.
 
 # %%
 import matplotlib.pyplot as plt
@@ -65,16 +67,21 @@ for step in net.steps(x):
 # %%
 order = list(sizes)
 fig, axes = plt.subplots(figsize=(9, 2.7))
-values = [np.prod(sizes[name]) for name in order]
-axes.bar(range(len(order)), values, color=["#333333" if "score" in n or "fuse" in n else "#999999" for n in order])
+values = np.array([np.prod(sizes[name]) for name in order])
+head = np.array(["score" in name or "fuse" in name for name in order])
+axes.plot(np.flatnonzero(~head), values[~head], "o", color="#888888", markersize=4, label="trunk")
+axes.plot(np.flatnonzero(head), values[head], "s", color="black", markersize=4, label="head")
+axes.legend(loc="upper center")
 named = ("data", "fc6", "score_fr", "fuse_pool3", "score")
 marked = [k for k, name in enumerate(order) if name.startswith("pool") or name in named]
 axes.set_xticks(marked, [order[k] for k in marked], rotation=60, ha="right", fontsize=7)
 axes.set_yscale("log")
-_ = axes.set_title("numbers in each layer's output (dark: the head)")
+axes.grid(axis="y", color="#dddddd")
+_ = axes.set_title("how many numbers each layer puts out, from the first to the last")
 
 # %% [markdown]
-# **What to see.** Each pool takes a step down; the head climbs up again, adding a finer map at each landing.
+# **What to see.** (A line across is ten times as much as the one below.) Each pool takes a step down; the head climbs
+# up again, adding a finer map at each landing.
 #
 # ## Backward
 #
@@ -141,7 +148,8 @@ _ = axes.set_title("length of dy, from the scores (left) down to conv1_1 (right)
 
 # %%
 net.forward(x, keep=["pool3"])
-print("kept:", list(net.blobs))
+kept = list(net.blobs)
+print("kept:", kept)
 try:
     net.blobs["pool4"]
 except MinifcnError as error:
@@ -180,7 +188,7 @@ weight.data = good
 assert np.array_equal(total, parts["conv5_1"] + parts["score_pool4"])
 assert sizes["pool3"][1:] == (12, 12) and sizes["score"] == (7, 96, 96)
 assert list(norms)[-1] == "conv1_1" and next(iter(norms)) == "score"  # nothing below conv1_1 learns
-assert list(net.blobs) == [] or "pool3" in net.blobs
+assert kept == ["pool3"]
 assert "conv3_2" in found
 assert plan.peak_bytes > 2 * plan.inference_bytes
 
