@@ -53,9 +53,9 @@ right = as_hwc.reshape(1, H, W, C).transpose(0, 3, 1, 2)
 wrong = as_hwc.reshape(1, C, H, W)
 tiles = {
     "right: channel 2": right[0, 2],
-    "channel 5": right[0, 5],
+    "right: channel 5": right[0, 5],
     "wrong: channel 2": wrong[0, 2],
-    "channel 5 ": wrong[0, 5],
+    "wrong: channel 5": wrong[0, 5],
 }
 inspection.tiles(tiles, inches=2.1)
 
@@ -165,13 +165,13 @@ with opened.inference(), larger.inference():
     before, after = opened.forward(x), larger.forward(x)
 print("scores", before.shape, "->", after.shape, " the first seven equal:", np.allclose(before, after[:, :7]))
 rows = {
-    "score_fr of 7 classes": opened.params["score_fr.weight"].data[:, :12, 0, 0],
+    "score_fr of 7 classes, x 1000": opened.params["score_fr.weight"].data[:, :12, 0, 0],
     "of 9": larger.params["score_fr.weight"].data[:, :12, 0, 0],
 }
-inspection.tiles(rows, inches=3.6)
+inspection.tiles({name: np.round(1000 * weight) for name, weight in rows.items()}, inches=3.6)
 
 # %% [markdown]
-# **What to see.** (The first 12 of 128 columns.) Two rows of zeros were added, nothing else.
+# **What to see.** (The first 12 of 128 columns, in thousandths.) Two rows of zeros were added, nothing else.
 #
 # ## What was claimed, checked
 
@@ -186,6 +186,7 @@ assert np.allclose(fcn.params["conv1_1.weight"].data, 64 * vgg.params["conv1_1.w
 others = [name for name in report.taken if name != "conv1_1.weight"]
 assert all(np.array_equal(fcn.params[name].data, vgg.params[name].data) for name in others)
 assert opened.spec == fcn.spec and np.allclose(before, after[:, :7]) and not after[:, 7:].any()
+assert larger.params["score_fr.weight"].data.shape[1] == 128 and not larger.params["score_fr.weight"].data[7:].any()
 
 # %% [markdown]
 # ## Exercises
