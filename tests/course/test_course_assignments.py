@@ -2,18 +2,16 @@
 
 import ast
 import importlib.util
-import json
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
 
-from minifcn import init, metrics, models, ops, optim
+from minifcn import coords, init, metrics, models, ops, optim
 from minifcn.course.assignment import FOLDER, Assignment
 from minifcn.errors import ShapeError
 from minifcn.gradcheck import cases, check
@@ -300,20 +298,145 @@ def test_assignment_6_trains_the_net_that_minifcn_trains(stride, own_files):
             np.testing.assert_allclose(made[name], net.params[name].data, rtol=1e-7, atol=1e-9, err_msg=name)
 
 
-def test_the_predictions_of_assignment_6_are_what_minifcn_derives(own_files):
-    fcn = dict(zip(("PUBLISHED", "HERE", "LEAST_PADDING"), answers(own_files), strict=True))
-    published, here = models.build("fcn8s", preset="vgg16"), models.build("fcn8s", preset="tiny")
-    for net, wanted in ((published, fcn["PUBLISHED"]), (here, fcn["HERE"])):
-        assert tuple(layer.offset[0] for layer in net.layers.values() if isinstance(layer, Crop)) == tuple(wanted)
-    models.build("fcn32s", preset="vgg16", input_padding=fcn["LEAST_PADDING"])
+def answers(assignment: str) -> dict:
+    """The last value that each name in capitals is given in a solved file: read, not run."""
+    found = {}
+    (file,) = {name for name in Assignment(assignment).files if (FOLDER / assignment / name).exists()}
+    for node in ast.parse((FOLDER / assignment / file).read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = eval(compile(ast.Expression(node.value), file, "eval"), {})
+    return found
+
+
+def test_the_predictions_of_assignment_1_are_what_its_solution_computes():
+    said, conv = answers("01_conv2d"), solved("01_conv2d", "conv")
+    assert said["FIRST_ROWS"] == conv.output_size(612, 5, 2, 33)
+    y, cache = conv.conv2d(np.zeros((1, 1, 9, 9)), np.ones((1, 1, 5, 5)), stride=2, padding=2)
+    seen = conv.conv2d_backward(np.ones_like(y), cache)[0][0, 0]
+    assert said["SEEN_BY"] == (seen[0, 0], seen[4, 4], seen[4, 5])
+    columns = 48 * 5 * 5 * conv.output_size(100, 5, 1, 2) * conv.output_size(80, 5, 1, 2)
+    assert said["COST"] == (96 * columns, columns)
+
+
+def test_the_predictions_of_assignment_2_are_what_its_solution_computes():
+    said, pool = answers("02_pool_relu"), solved("02_pool_relu", "pool")
+    for name, ceil_mode in (("POOLS", True), ("POOLS_FLOOR", False)):
+        rows = [500]
+        for _ in range(5):
+            rows.append(pool.pool_size(rows[-1], 3, 2, 0, ceil_mode))
+        assert said[name] == tuple(rows[1:])
+    for stride, most in zip((2, 3), said["MOST_WINS"], strict=True):
+        wins = []
+        for i, j in np.ndindex(stride, stride):  # a pixel that is larger than all others wins wherever it is seen
+            x = np.zeros((1, 1, 20, 20))
+            x[0, 0, 8 + i, 8 + j] = 1
+            wins.append(pool.max_pool2d(x, 5, stride)[0].sum())
+        assert max(wins) == most
+
+
+def test_the_predictions_of_assignment_3_are_what_its_solution_computes():
+    said, upsample = answers("03_upsampling"), solved("03_upsampling", "upsample")
+
+    def up(x, kernel, stride):
+        return upsample.conv_transpose2d(x, np.ones((1, 1, kernel, kernel)), stride=stride)[0]
+
+    x = np.ones((1, 1, 16, 16))
+    assert said["ROWS"] == (len(up(x, 48, 24)[0, 0]), len(up(up(up(x, 6, 3), 4, 2), 8, 4)[0, 0]))
+    six, five = (up(x, kernel, 2)[0, 0, 8:-8, 8:-8] for kernel in (6, 5))
+    assert six.min() == six.max()
+    assert said["STAMPS"] == (six.max(), five.min(), five.max())
+    ones = upsample.conv_transpose2d(x, upsample.bilinear_filter(8)[None, None].astype(float), stride=4)[0][0, 0]
+    assert said["OF_ONES"] == (ones[0, 0], ones[30, 30])
+
+
+def test_the_predictions_of_assignment_4_are_what_its_solution_computes():
+    said, loss = answers("04_loss"), solved("04_loss", "loss")
+    value, cache = loss.softmax_cross_entropy(np.zeros((1, 60, 1, 1)), np.zeros((1, 1, 1), int))
+    gradient = loss.softmax_cross_entropy_backward(1.0, cache)[0].ravel()
+    assert said["FIRST_LOSS"] == round(float(value), 3)
+    assert said["FIRST_GRADIENT"] == tuple(np.round(gradient[:2], 4))
+    np.testing.assert_allclose(said["RATE_OF_THE_MEAN"], 2e-10 * 640 * 480 * 0.75, rtol=1e-12)
+    truth = np.array([0] * 8 + [1, 2])
+    found = loss.measures(loss.confusion(truth, np.zeros(10, int), 3))
+    names = ("pixel_accuracy", "mean_accuracy", "mean_iu")
+    assert said["ALL_BACKGROUND"] == tuple(round(found[name], 4) for name in names)
+
+
+def test_the_predictions_of_assignment_5_are_what_its_solution_computes():
+    said, dag = answers("05_dag"), solved("05_dag", "dag")
+    reads = {
+        "conv1_1": ["data"],
+        "pool2": ["conv1_1"],
+        "conv3_1": ["pool2"],
+        "upscore": ["conv3_1"],
+        "score_pool2": ["pool2"],
+        "upcrop": ["upscore", "score_pool2"],
+        "sum": ["upcrop", "score_pool2"],
+        "up": ["sum"],
+        "score": ["up", "data"],
+    }
+    counted = [sum(name in read for read in reads.values()) for name in ("pool2", "score_pool2", "upscore", "data")]
+    assert said["READERS"] == tuple(counted)
+
+    param, velocity, moves = SimpleNamespace(data=np.zeros(1), grad=np.ones(1), lr_mult=1.0, decay_mult=1.0), {}, []
+    outside = outside_v = 0.0
+    for step in range(201):
+        before, rate = param.data.copy(), 0.5 if step < 200 else 0.05
+        dag.momentum_step({"w": param}, velocity, rate, momentum=0.8)
+        moves.append(round(float(before[0] - param.data[0]), 9))
+        outside_v = 0.8 * outside_v + 1
+        outside = round(rate * outside_v, 9)
+    assert said["MOVES"] == (moves[0], moves[1], moves[199])
+    assert said["AFTER_THE_FALL"] == (moves[200], outside)
+
+
+def test_the_predictions_of_assignment_6_are_what_the_engine_derives():
+    """Of nets that minifcn has no preset of, so that no command of it prints them."""
+    said = answers("06_fcn8s")
+
+    def window(kernel, stride=1, padding=0):
+        return coords.window((kernel,) * 2, (stride,) * 2, (padding,) * 2)
+
+    def up(kernel, stride):
+        return coords.transposed_window((kernel,) * 2, (stride,) * 2, (0, 0))
+
+    def trunk(padding, pool, fc6):
+        at, taps = window(3, 1, padding), {}
+        for stage in range(1, 6):
+            at = taps[f"pool{stage}"] = window(*pool).after(at)
+        return taps, window(*fc6).after(at)
+
+    def crop(blob, like):
+        return coords.crop_offset(blob, like, "crop")[0]
+
+    (taps, fc7), found = trunk(90, (2, 2), (5,)), []
+    at = up(4, 2).after(fc7)
+    found.append(crop(taps["pool4"], at))
+    at = up(4, 2).after(at)
+    found.append(crop(taps["pool3"], at))
+    found.append(crop(up(16, 8).after(at), coords.IDENTITY))
+    assert said["SMALL_FC6"] == tuple(found)
+
+    (taps, fc7), found = trunk(1, (3, 2, 1), (7, 1, 3)), []
+    found.append(crop(up(3, 2).after(fc7), taps["pool4"]))
+    found.append(crop(up(3, 2).after(taps["pool4"]), taps["pool3"]))
+    found.append(crop(up(15, 8).after(taps["pool3"]), coords.IDENTITY))
+    assert said["WIDE_POOLS"] == tuple(found)
+
+    least = said["LEAST_PADDING"]
+    assert crop(up(64, 32).after(trunk(least, (2, 2), (5,))[1]), coords.IDENTITY) == 0
     with pytest.raises(ShapeError):
-        models.build("fcn32s", preset="vgg16", input_padding=fcn["LEAST_PADDING"] - 1)
+        crop(up(64, 32).after(trunk(least - 1, (2, 2), (5,))[1]), coords.IDENTITY)
 
 
-def answers(folder: Path) -> list:
-    code = "import json, fcn; print(json.dumps([fcn.PUBLISHED, fcn.HERE, fcn.LEAST_PADDING]))"
-    done = subprocess.run([sys.executable, "-B", "-c", code], cwd=folder, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout)
+def test_the_crops_that_assignment_6_asks_for_are_those_of_minifcn():
+    net = models.build("fcn8s", preset="tiny")
+    offsets = [layer.offset[0] for layer in net.layers.values() if isinstance(layer, Crop)]
+    with (FOLDER / "06_fcn8s" / "key.md").open(encoding="utf-8") as key:
+        told = re.search(
+            r"\(15/2 \+ 17/2\) / 16 = (\d); .*: (\d); upscore8 .*: (\d) \(2\)", " ".join(key.read().split())
+        )
+    assert told and [*map(int, told.groups())] == offsets
 
 
 COLLEAGUES_6 = """

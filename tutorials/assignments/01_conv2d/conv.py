@@ -4,19 +4,20 @@ import numpy as np
 
 # --- predict: fill these in before you run anything -----------------------------------------------------------------
 
-#: FCN's first convolution, conv1_1, has a kernel of 3, stride 1 and padding 100. How high is its output for a picture
-#: of 500 rows?
-CONV1_1_ROWS = None
-#: A convolution of one channel to one, 3x3, stride 1, padding 1, on a picture of 5 rows and 7 columns: how many of the
-#: output pixels does the picture's top left pixel have a part in? And the pixel in the middle?
-SEEN_BY = None  # (corner, middle)
-#: conv1_2 of VGG16 at 224x224: 64 channels to 64, 3x3, padding 1. How many multiplications does its forward pass take?
-#: And how many numbers would a matrix of all its im2col columns hold?
-CONV1_2 = None  # (multiplications, numbers)
+#: A net's first convolution has a kernel of 5, stride 2 and padding 33. How high is its output for a picture of 612
+#: rows?
+FIRST_ROWS = None
+#: A convolution of one channel to one, 5x5, stride 2, padding 2, on a picture of 9x9: in how many of the output pixels
+#: has the picture's top left pixel a part? The pixel in the middle? Its neighbour on the right?
+SEEN_BY = None  # (corner, middle, neighbour)
+#: 48 channels to 96, 5x5, stride 1, padding 2, on one picture of 100x80. How many multiplications does a forward pass
+#: take, those by the zeros of the padding included? And how many numbers would a matrix of all its im2col columns hold
+#: (a column is the window of one output pixel)?
+COST = None  # (multiplications, numbers)
 # BEGIN SOLUTION
-CONV1_1_ROWS = 698
-SEEN_BY = (4, 9)
-CONV1_2 = (64 * 64 * 9 * 224 * 224, 64 * 9 * 224 * 224)
+FIRST_ROWS = 337
+SEEN_BY = (4, 9, 6)
+COST = (48 * 96 * 25 * 100 * 80, 48 * 25 * 100 * 80)
 # END SOLUTION
 
 # --- find the bug: see README.md, "Four colleagues" -----------------------------------------------------------------

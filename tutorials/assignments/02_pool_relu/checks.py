@@ -64,7 +64,7 @@ def rectifier(case, expect):
     gradient(case, expect, y, cache, pool.relu_backward)
 
 
-@question("g", "predict", 9, "Divide by 2 and round, five times. For the last: draw the windows that hold a pixel.")
+@question("g", "predict", 9, "Steps, rounded, and the first window, five times. Then draw windows.")
 def predict(case, expect):
     expect.answer(case["name"], getattr(pool, case["name"]))
 

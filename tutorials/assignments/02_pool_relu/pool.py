@@ -4,17 +4,17 @@ import numpy as np
 
 # --- predict: fill these in before you run anything -----------------------------------------------------------------
 
-#: FCN-8s's conv1_2 gives 698 rows for a picture of 500. Five times a max-pool of 2x2 with stride 2 follows (the
-#: convolutions between keep the size). How many rows do pool1, ..., pool5 have, rounding up as Caffe does?
-POOLS = None
+#: A picture of 500 rows goes through five max-pools of 3x3 with stride 2, one after the other, without padding. How
+#: many rows does it have after each of them, rounding up as Caffe does?
+POOLS = None  # five numbers
 #: And rounding down?
 POOLS_FLOOR = None
-#: Max-pooling 3x3 with stride 2, as AlexNet has it: in how many windows can one pixel win at most?
-MOST_WINS = None
+#: Max-pooling 5x5 with stride 2: in how many windows can one pixel win at most? And with stride 3?
+MOST_WINS = None  # (stride 2, stride 3)
 # BEGIN SOLUTION
-POOLS = (349, 175, 88, 44, 22)
-POOLS_FLOOR = (349, 174, 87, 43, 21)
-MOST_WINS = 4
+POOLS = (250, 125, 62, 31, 15)
+POOLS_FLOOR = (249, 124, 61, 30, 14)
+MOST_WINS = (9, 4)
 # END SOLUTION
 
 # --- find the bug: see README.md, "Six colleagues" ------------------------------------------------------------------

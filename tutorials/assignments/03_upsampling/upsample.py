@@ -4,19 +4,19 @@ import numpy as np
 
 # --- predict: fill these in before you run anything -----------------------------------------------------------------
 
-#: FCN-32s has 16 rows of scores for a picture of 500. How many rows does its transposed convolution, kernel 64 and
-#: stride 32, make of them? And FCN-8s's three, kernels 4, 4, 16 and strides 2, 2, 8, one after the other?
-ROWS = None  # (FCN-32s, FCN-8s)
-#: Kernel 4, stride 2: how many stamps overlap on an output pixel far from the border? And for kernel 3, stride 2, what
+#: A net has 16 rows of scores. How many rows does a transposed convolution with kernel 48 and stride 24 make of them?
+#: And three, kernels 6, 4, 8 and strides 3, 2, 4, one after the other?
+ROWS = None  # (one, three)
+#: Kernel 6, stride 2: how many stamps overlap on an output pixel far from the border? And for kernel 5, stride 2, what
 #: is the smallest and the largest number?
-STAMPS = None  # (kernel 4, least with kernel 3, most with kernel 3)
-#: A map that is 1 everywhere goes through the bilinear kernel of 4 with stride 2, without padding. What is the value of
+STAMPS = None  # (kernel 6, least with kernel 5, most with kernel 5)
+#: A map that is 1 everywhere goes through the bilinear kernel of 8 with stride 4, without padding. What is the value of
 #: the output's top left pixel? And of one in the middle?
 OF_ONES = None  # (corner, middle)
 # BEGIN SOLUTION
-ROWS = (544, 568)
-STAMPS = (4, 1, 4)
-OF_ONES = (0.0625, 1)
+ROWS = (408, 420)
+STAMPS = (9, 4, 9)
+OF_ONES = (0.015625, 1)
 # END SOLUTION
 
 # --- find the bug: see README.md, "Five colleagues" -----------------------------------------------------------------

@@ -17,6 +17,14 @@ def maps(case, seed, shape, classes, ignored=0.0, absent=0, unseen=0):
     }  # fmt: skip
 
 
+def matrix(case, seed, classes, absent=0, unseen=0, most=40):
+    """Of `classes` in the truth; `absent` more, predicted at most; `unseen` more, nowhere. Entries are below `most`."""
+    return {
+        "case": case, "seed": seed, "classes": classes, "shown": classes + absent,
+        "num_classes": classes + absent + unseen, "most": most,
+    }  # fmt: skip
+
+
 CASES = {
     "a": [
         pixels("one pixel", 1, (1, 3, 1, 1)),
@@ -50,14 +58,14 @@ CASES = {
         maps("classes that are nowhere", 21, (2, 5, 4), 3, ignored=0.2, absent=1, unseen=2),
     ],
     "f": [
-        maps("three classes", 22, (7, 5), 3),
-        maps("a class that is predicted alone", 23, (9, 8), 4, absent=1),
-        maps("classes that are nowhere", 24, (7, 6), 3, unseen=2),
-        maps("nothing was counted", 25, (4, 3), 3, ignored=1.0),
+        matrix("three classes", 22, 3),
+        matrix("a class that is predicted alone", 23, 4, absent=1),
+        matrix("classes that are nowhere", 24, 3, unseen=2),
+        matrix("nothing was counted", 25, 3, most=1),
     ],
     "g": [
         {"case": name, "name": name, "decimals": decimals}
-        for name, decimals in (("FIRST_LOSS", 3), ("FIRST_GRADIENT", 4), ("RATE_OF_THE_MEAN", 0), ("ALL_BACKGROUND", 0))
+        for name, decimals in (("FIRST_LOSS", 3), ("FIRST_GRADIENT", 4), ("RATE_OF_THE_MEAN", 0), ("ALL_BACKGROUND", 4))
     ],
     "h": [{"case": name, "name": name} for name in ("Ada", "Bo", "Cem", "Dora", "Eli")],
 }

@@ -28,7 +28,7 @@ def total(case, expect):
     expect("loss", run(case)[0])
 
 
-@question("b", "the loss: ignored pixels, the mean, large scores", 16, "Take the largest score off before np.exp.")
+@question("b", "the loss: ignored pixels, the mean, large scores", 16, "No 255 in sum or divisor; no exp(800).")
 def total_of_counted(case, expect):
     expect("loss", run(case)[0])
 
@@ -67,18 +67,20 @@ def counts(case, expect):
 
 @question("f", "measures", 12, "A class that is nowhere has no IU: leave it out of the mean. 0 / 0 is no 0.")
 def four(case, expect):
-    matrix = np.zeros((case["num_classes"],) * 2, np.int64)
-    if case["ignored"] < 1:
-        np.add.at(matrix, tuple(part.ravel() for part in full(case)), 1)
-    made = loss.measures(matrix)
-    for name in ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu"):
+    made = loss.measures(drawn(case))
+    names = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
+    expect.true(isinstance(made, dict), f"measures must return a dictionary, got {type(made).__name__}")
+    for name in names:
+        expect.true(name in made, f"measures must return {', '.join(names)}; there is no {name!r}")
         expect(name, made[name])
 
 
-def full(case):
-    """Maps of which nothing is ignored."""
-    truth, prediction = maps(case)
-    return np.where(truth == 255, prediction, truth), prediction
+def drawn(case):
+    """A confusion matrix, drawn and not counted: how one is counted is question e."""
+    matrix = case.integers("matrix", case["most"], (case["num_classes"],) * 2).copy()
+    matrix[case["classes"] :] = 0  # not in the truth
+    matrix[:, case["shown"] :] = 0  # nor predicted
+    return matrix
 
 
 @question("g", "predict", 8, "Softmax of equal scores is 1 / C for each class.")

@@ -1,6 +1,6 @@
 """The cases that only the grader has: other shapes, seeds and dtypes."""
 
-from cases import maps, pixels
+from cases import maps, matrix, pixels
 
 CASES = {
     "a": [
@@ -28,7 +28,7 @@ CASES = {
         maps("hidden 2", 114, (11, 3), 2),
     ],
     "f": [
-        maps("hidden 1", 115, (5, 9), 5, absent=2, unseen=1),
-        maps("hidden 2", 116, (11, 4), 2, unseen=3),
+        matrix("hidden 1", 115, 5, absent=2, unseen=1),
+        matrix("hidden 2", 116, 2, unseen=3),
     ],
 }

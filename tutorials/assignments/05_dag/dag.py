@@ -4,18 +4,20 @@ import numpy as np
 
 # --- predict: fill these in before you run anything -----------------------------------------------------------------
 
-#: In FCN-8s, how many layers read the output of pool3? Of pool4? Of pool5?
-READERS = None
-#: Learning rate 0.1, momentum 0.9, no decay, and a gradient that is always 1. How far does the weight move in the first
+#: A skip: score_pool2, a convolution, reads pool2, as conv3_1 does. upcrop cuts upscore, the coarser scores, to the
+#: size of score_pool2; a sum adds up the two; then one more transposed convolution, and a crop to the size of data,
+#: which conv1_1 reads. How many layers read pool2? score_pool2? upscore? data?
+READERS = None  # four numbers
+#: Learning rate 0.5, momentum 0.8, no decay, and a gradient that is always 1. How far does the weight move in the first
 #: step? In the second? In each, in the long run?
-MOVES = None
-#: After that long run the rate falls to 0.01. How far does the weight move in the next step, with the rate inside the
-#: velocity, as below? And with V <- 0.9 V + g, w <- w - rate V, as PyTorch has it?
+MOVES = None  # three numbers
+#: After that long run the rate falls to 0.05. How far does the weight move in the next step, with the rate inside the
+#: velocity, as below? And with V <- 0.8 V + g, w <- w - rate V, as PyTorch has it?
 AFTER_THE_FALL = None  # (Caffe, PyTorch)
 # BEGIN SOLUTION
-READERS = (2, 2, 1)
-MOVES = (0.1, 0.19, 1.0)
-AFTER_THE_FALL = (0.91, 0.1)
+READERS = (2, 2, 1, 2)
+MOVES = (0.5, 0.9, 2.5)
+AFTER_THE_FALL = (2.05, 0.25)
 # END SOLUTION
 
 # --- find the bug: see README.md, "Four colleagues" -----------------------------------------------------------------
@@ -28,7 +30,7 @@ COLLEAGUES = {"Ada": "zero_grads forgotten", "Bo": "right", "Cem": "wrong sign",
 
 
 def outputs(nodes):
-    """The numbers of the nodes that no node reads, in order.
+    """The numbers of the nodes that no node reads, in order: a list.
 
     nodes: a list of (name, layer, inputs), inputs being the numbers of the nodes that it reads, smaller than its own.
     """

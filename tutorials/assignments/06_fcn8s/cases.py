@@ -85,6 +85,6 @@ CASES = {
         moved("32s to 16s", 15, (32, 16)),
         moved("16s to 8s", 16, (16, 8)),
     ],
-    "i": [{"case": name, "name": name} for name in ("PUBLISHED", "HERE", "LEAST_PADDING")],
+    "i": [{"case": name, "name": name} for name in ("SMALL_FC6", "WIDE_POOLS", "LEAST_PADDING")],
     "j": [{"case": name, "name": name} for name in ("Ada", "Bo", "Cem")],
 }

@@ -6,7 +6,7 @@ import numpy as np
 from course import question, student
 
 from minifcn.data.shapes import Shapes
-from minifcn.layers import Conv2d, ConvTranspose2d
+from minifcn.layers import Conv2d, ConvTranspose2d, Crop
 
 FILES = ("conv.py", "pool.py", "upsample.py", "loss.py", "dag.py", "fcn.py")
 
@@ -49,13 +49,19 @@ def assembled(case):
 
 
 def shapes(case, expect):
-    """Shapes of the blobs that README.md names."""
+    """Shapes of the blobs that README.md names, and the offsets of its crops."""
     net = assembled(case)
+    names = ("score_fr", *case["blobs"], "score")
+    for name in names:
+        expect.true(name in net.layers, f"the net has no layer {name!r}; README.md lists them")
+    last = list(net.layers)[-1]
+    expect.true(last == "score", f"the last layer must be 'score', it is {last!r}")
     found = net.shapes((2, 3, *case["picture"]))
-    for name in ("score_fr", *case["blobs"], "score"):
-        expect.true(name in found, f"the net has no layer {name!r}; README.md lists them")
-        expect(f"shape of {name}", np.array(found[name]))
-    expect.true(list(found)[-1] == "score", f"the last layer must be 'score', it is {list(found)[-1]!r}")
+    for name in names:
+        wanted = expect.shape(name, np.broadcast_to(0, found[name]))
+        expect.true(found[name] == wanted, f"{name}: expected the shape {wanted}, {found[name]} came")
+        if isinstance(net.layers[name], Crop):
+            expect(f"offset of {name}", net.layers[name].offset)
 
 
 @question("c", "assemble: FCN-32s", 10, "score_fr, upscore, score: three layers on fc7.")
@@ -68,14 +74,16 @@ def with_skips(case, expect):
     shapes(case, expect)
 
 
-@question("e", "assemble: initial values and multipliers", 10, "w[c, c] is the filter, all else 0.")
+@question("e", "assemble: initial values and multipliers", 10, "w[c, c] is the filter, else 0. lr_mult, decay_mult?")
 def start(case, expect):
     net = assembled(case)
     taps = {name: layer for name, layer in net.layers.items() if name.startswith(("score", "upscore"))}
     for name, layer in taps.items():
         for key, param in layer.params.items():
             expect(f"{name}.{key}", param.data)
-            expect(f"lr_mult and decay_mult of {name}.{key}", np.array([param.lr_mult, param.decay_mult], case.dtype))
+            expect(f"lr_mult of {name}.{key}", float(param.lr_mult))
+            if param.lr_mult:  # what is fixed does not decay, whatever its decay_mult
+                expect(f"decay_mult of {name}.{key}", float(param.decay_mult))
     expect("learned score layers", sum(isinstance(layer, Conv2d) for layer in taps.values()))
     expect("upsampling layers", sum(isinstance(layer, ConvTranspose2d) for layer in taps.values()))
 
@@ -98,7 +106,7 @@ def stirred(case):
     return net
 
 
-@question("f", "train_step", 16, "Forward, mean loss, zero_grads, backward, step: all of them yours.")
+@question("f", "train_step", 16, "Wrong before step 1: net or loss. Later: zero_grads, backward, step.")
 def training(case, expect):
     net, velocity = stirred(case), {}
     images, labels = batch(case)
@@ -120,23 +128,27 @@ def labelled(case, expect):
     expect("labels", found)
 
 
-@question("h", "transplant", 7, "Copy values into the arrays that are there; two nets must not share one.")
+def shares(a, b):
+    """Whether two parameters are one, or have one array."""
+    return a is b or np.shares_memory(a.data, b.data)
+
+
+@question("h", "transplant", 7, "By name, if the shapes agree too. Copy values; two nets must not share an array.")
 def transplanted(case, expect):
     rng = np.random.default_rng(case["seed"])
     nets = [fcn.assemble(stride, case["classes"], case["widths"], rng) for stride in case["strides"]]
     old, new = nets
     for param in old.params.values():
         param.data = param.data + np.float32(1)
-    arrays = {name: param.data for name, param in new.params.items()}
-    values = {name: data.copy() for name, data in arrays.items()}
+    values = {name: param.data.copy() for name, param in new.params.items()}
     left = fcn.transplant(new, old)
-    expect.true(isinstance(left, list), "transplant must return a list of names")
+    expect.true(isinstance(left, list), f"transplant must return a list of names, got {type(left).__name__}")
     taken = [name for name in values if not np.array_equal(values[name], new.params[name].data)]
     expect("which of the names in the list are parameters that kept their values", int(set(left).isdisjoint(taken)))
     expect("how many parameters were left", len(left))
     expect("how many parameters were taken", len(taken))
-    shared = [name for name in old.params if name in arrays and np.shares_memory(arrays[name], old.params[name].data)]
-    expect.true(not shared and all(new.params[n].data is arrays[n] for n in arrays), "copy into the arrays of the net")
+    shared = [name for name in values if name in old.params and shares(new.params[name], old.params[name])]
+    expect.true(not shared, f"both nets have one array, {shared[:1]}, {len(shared)} in all: training one changes both")
     expect("score_fr.weight", new.params["score_fr.weight"].data)
 
 

@@ -13,18 +13,19 @@ from minifcn.net import Net
 
 # --- predict: on paper, before you run anything ---------------------------------------------------------------------
 
-#: The published FCN-8s pads conv1_1 by 100 and fc6 not at all, and crops score_pool4 to upscore2, score_pool3 to
-#: upscore_pool4, and upscore8 to the picture. At which offsets?
-PUBLISHED = None
-#: The trunk here pads conv1_1 by 1 and fc6 by 3, and upscore2 is cropped to score_pool4, upscore_pool4 to score_pool3,
-#: and upscore8 to the picture. At which offsets?
-HERE = None
-#: With fc6 not padded, what is the least padding of conv1_1 for which FCN-32s's crop has an offset of at least 0?
+#: An FCN-8s on VGG16 pads conv1_1 by 90; its fc6 is a convolution of 5x5, not padded. As in the published nets,
+#: score_pool4 is cropped to upscore2, score_pool3 to upscore_pool4, and upscore8 to the picture. At which offsets?
+SMALL_FC6 = None  # three numbers
+#: Another pads conv1_1 by 1 and fc6, 7x7, by 3; its five pools are 3x3, stride 2, padded by 1; its three transposed
+#: convolutions are of kernels 3, 3 and 15. Here upscore2 is cropped to score_pool4, upscore_pool4 to score_pool3, and
+#: upscore8 to the picture. At which offsets?
+WIDE_POOLS = None  # three numbers
+#: With the fc6 of the first, what is the least padding of conv1_1 for which FCN-32s's crop has an offset of at least 0?
 LEAST_PADDING = None
 # BEGIN SOLUTION
-PUBLISHED = (5, 9, 31)
-HERE = (1, 1, 4)
-LEAST_PADDING = 81
+SMALL_FC6 = (3, 5, 53)
+WIDE_POOLS = (1, 1, 7)
+LEAST_PADDING = 49
 # END SOLUTION
 
 # --- find the bug: see README.md, "Three colleagues" ----------------------------------------------------------------
@@ -145,8 +146,8 @@ def predict(net, images):
 def transplant(net, trained):
     """Copies the values of `trained`'s parameters into those of `net` that have the same name and shape.
 
-    Returns the names of net's parameters that were left as they were, sorted. Later steps of one must not change the
-    other.
+    Returns the names of net's parameters that were left as they were, a sorted list. Later steps of one net must not
+    change the other.
     """
     # BEGIN SOLUTION
     left = []

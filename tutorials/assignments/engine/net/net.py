@@ -92,18 +92,16 @@ class Net:
         return self._append(name, layer, tuple(handle.node for handle in inputs))
 
     def forward(self, *inputs):
-        """The output; a tuple if there are several. Every layer's output is in `blobs` afterwards."""
-        feed, values, read = iter(inputs), [], set()
+        """The last layer's output. Every layer's is in `blobs` afterwards, by name."""
+        feed, values = iter(inputs), []
         for node in self.nodes:
             xs = [values[i] for i in node.inputs] if node.inputs else [next(feed)]
-            read.update(node.inputs)
             values.append(node.layer.forward(*xs))
         self.blobs = {node.name: y for node, y in zip(self.nodes, values, strict=True)}
-        found = tuple(y for k, y in enumerate(values) if k not in read)
-        return found[0] if len(found) == 1 else found
+        return values[-1]
 
     def backward(self, *dys):
-        """Add the gradients of a loss to every parameter's, from its gradients at the outputs. See `diffs`."""
+        """Add the gradients of a loss to every parameter's, from its gradients at the outputs. Sets `diffs`."""
         import dag
 
         self.diffs = dag.backward(self.nodes, dys)
@@ -113,7 +111,10 @@ class Net:
         feed, found = iter(inputs), []
         for node in self.nodes:
             fed = [found[i] for i in node.inputs]
-            found.append(node.layer.out_shape(*fed) if fed else tuple(next(feed)))
+            try:
+                found.append(node.layer.out_shape(*fed) if fed else tuple(next(feed)))
+            except ValueError as error:
+                raise ValueError(f"{node.name}: {error}") from error
         return {node.name: shape for node, shape in zip(self.nodes, found, strict=True)}
 
     def astype(self, dtype):
