@@ -33,7 +33,9 @@ def forward_with_stride_and_padding(case, expect):
 def gradients(case, expect):
     """dx, dw, db for a random dy: with ones, a backward pass that ignores where dy sits would pass."""
     _, (y, cache) = run(case)
-    dy = case.normal("dy", expect.shape("y", y))
+    shape = expect.shape("y", y)
+    expect.true(np.shape(y) == shape, f"y, which comes before: expected the shape {shape}, {np.shape(y)} came")
+    dy = case.normal("dy", shape)
     before = dy.copy()
     made = conv.conv2d_backward(dy, cache)
     expect.true(isinstance(made, tuple) and len(made) == 3, "conv2d_backward must return three things, (dx, dw, db)")

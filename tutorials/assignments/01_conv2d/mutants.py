@@ -30,5 +30,5 @@ MUTANTS = {
         "    kh, kw = w.shape[2:]\n    out_h, out_w = dy.shape[2:]\n    dy = dy * 0 + dy.mean((2, 3), keepdims=True)",
     ),
     "sizes rounded up": ("conv.py", "return (n + 2 * p - k) // s + 1", "return -((k - n - 2 * p) // s) + 1"),
-    "predicted by guess": ("conv.py", "SEEN_BY = (4, 9)", "SEEN_BY = (1, 9)"),
+    "predicted by guess": ("conv.py", "SEEN_BY = (4, 9, 6)", "SEEN_BY = (1, 9, 9)"),
 }  # fmt: skip

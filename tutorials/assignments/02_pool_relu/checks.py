@@ -39,7 +39,9 @@ def forward_at_borders(case, expect):
 
 def gradient(case, expect, y, cache, backward):
     """dx for a random dy."""
-    dy = case.normal("dy", expect.shape("y", y))
+    shape = expect.shape("y", y)
+    expect.true(np.shape(y) == shape, f"y, which comes before: expected the shape {shape}, {np.shape(y)} came")
+    dy = case.normal("dy", shape)
     before = dy.copy()
     made = backward(dy, cache)
     expect.true(isinstance(made, tuple) and len(made) == 1, "a backward function returns a tuple, here of one: (dx,)")

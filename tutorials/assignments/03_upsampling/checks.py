@@ -31,7 +31,9 @@ def forward_of_overlap(case, expect):
 
 def gradients(case, expect, y, cache, backward, count):
     """What `backward` makes of a random dy."""
-    dy = case.normal("dy", expect.shape("y", y))
+    shape = expect.shape("y", y)
+    expect.true(np.shape(y) == shape, f"y, which comes before: expected the shape {shape}, {np.shape(y)} came")
+    dy = case.normal("dy", shape)
     before = dy.copy()
     made = backward(dy, cache)
     expect.true(
