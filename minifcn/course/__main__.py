@@ -1,4 +1,4 @@
-"""`python -m minifcn.course build|grade|selftest`: assignments handed out, collected and graded without a server."""
+"""`python -m minifcn.course build|solved|grade|selftest`: assignments handed out, collected, graded without a server."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 
 from minifcn.command import Parser, reports_errors
-from minifcn.course import gradebook
+from minifcn.course import gradebook, markers
 from minifcn.course.assignment import FOLDER, Assignment, names
 from minifcn.course.build import build, write
 from minifcn.course.grade import grade
 from minifcn.course.selftest import Report, Row, accidents, selftest
 from minifcn.course.submissions import collect
 from minifcn.errors import ConfigError, counted
+from minifcn.files import atomic_path
 
 _DESCRIPTION = """\
 Assignments, each made of one solved source: zips for students and for Gradescope, grades for a folder of submissions,
@@ -28,6 +29,7 @@ Gradescope, which has a container for each submission.
 _EPILOG = """\
 examples
   python -m minifcn.course build 01_conv2d --out dist/course
+  python -m minifcn.course solved 01_conv2d --out solved   conv.py, solved: to hand out when it is due
   python -m minifcn.course grade 01_conv2d submissions/ --csv grades.csv
   python -m minifcn.course grade 01_conv2d submissions/ --csv grades.csv --into canvas.csv --key ID --column "A1 (77)"
   python -m minifcn.course selftest                        all assignments: a minute or two
@@ -38,10 +40,13 @@ exit status: 0 done, 1 selftest found a fault, 2 bad input
 def parser() -> Parser:
     """The command's flags."""
     flags = Parser(prog="minifcn course", description=_DESCRIPTION, epilog=_EPILOG)
-    commands = flags.add_subparsers(dest="command", required=True, metavar="build|grade|selftest")
+    commands = flags.add_subparsers(dest="command", required=True, metavar="build|solved|grade|selftest")
     made = commands.add_parser("build", help="make NAME-student.zip and NAME-gradescope.zip")
     made.add_argument("name", metavar="NAME", help="a folder of assignments: " + ", ".join(names()))
     made.add_argument("--out", default="dist/course", metavar="DIR", help="where the zips go (default: dist/course)")
+    told = commands.add_parser("solved", help="write the solved files, without markers: to hand out when all is due")
+    told.add_argument("name", metavar="NAME")
+    told.add_argument("--out", required=True, metavar="DIR", help="where they go: made if it is not there")
     graded = commands.add_parser("grade", help="mark a folder of submissions")
     graded.add_argument("name", metavar="NAME")
     graded.add_argument("submissions", metavar="SUBMISSIONS", help="a folder, zip or .py a student, as exported")
@@ -51,7 +56,7 @@ def parser() -> Parser:
     graded.add_argument("--column", metavar="COLUMN", help="its column that the points go into")
     tested = commands.add_parser("selftest", help="build, and mark the solution, what is handed out, and mistakes")
     tested.add_argument("names", nargs="*", metavar="NAME", help="(default: all)")
-    for command in (made, graded, tested):
+    for command in (made, told, graded, tested):
         command.add_argument(
             "--assignments", type=Path, default=FOLDER, metavar="DIR", help="(default: tutorials/assignments)"
         )
@@ -69,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError(f"--tests {arguments.tests}: no such folder")
     if not names(arguments.assignments):
         raise ConfigError(f"no assignments in {arguments.assignments}: run in a checkout, or give --assignments DIR")
-    return {"build": _build, "grade": _grade, "selftest": _selftest}[arguments.command](arguments)
+    return {"build": _build, "solved": _solved, "grade": _grade, "selftest": _selftest}[arguments.command](arguments)
 
 
 def _assignment(arguments: argparse.Namespace, name: str) -> Assignment:
@@ -84,6 +89,20 @@ def _build(arguments: argparse.Namespace) -> int:
     for path in write(assignment, built, out):
         print(path)
     print(f"the solution has 100 of 100 points, in {counted(len(built.solution.outcomes), 'case')}")
+    return 0
+
+
+def _solved(arguments: argparse.Namespace) -> int:
+    assignment = _assignment(arguments, arguments.name)
+    build(assignment)  # refuses a marker that is mis-spelt, and a solution that loses points
+    out = Path(arguments.out)
+    out.mkdir(parents=True, exist_ok=True)
+    if there := [name for name in assignment.solved if (out / name).exists()]:
+        raise ConfigError(f"solved: {out / there[0]} is there already, and may be somebody's work; give another --out")
+    for name, source in assignment.solved.items():
+        with atomic_path(out / name) as beside:
+            beside.write_text(markers.solved(source), encoding="utf-8")
+        print(out / name)
     return 0
 
 

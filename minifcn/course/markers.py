@@ -44,6 +44,11 @@ def stub(source: str, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def solved(source: str) -> str:
+    """`source` with its solutions and without the markers: what may be handed out once it is due."""
+    return "".join(line for line in source.splitlines(keepends=True) if line.strip() not in (BEGIN, END))
+
+
 def solution_lines(source: str) -> set[str]:
     """The lines of the solutions that would tell something: no comments, none of a few characters only."""
     found, inside = set(), False

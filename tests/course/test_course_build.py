@@ -7,6 +7,7 @@ import pytest
 import toy
 
 from minifcn.course import selftest
+from minifcn.course.__main__ import main
 from minifcn.course.archive import zipped
 from minifcn.course.assignment import FOLDER, Assignment, names
 from minifcn.course.build import build, write
@@ -36,6 +37,19 @@ def test_zips_are_the_same_bytes_and_hold_what_they_should(tmp_path):
     grader = set(zipfile.ZipFile(io.BytesIO(one[1])).namelist())
     assert {"run_autograder", "setup.sh", "hidden.py", "expected_hidden.npz", "course/child.py"} <= grader
     assert not {"toy.py", "mutants.py"} & grader
+
+
+def test_solved_files_have_no_markers_and_take_nobodys_place(tmp_path, capsys):
+    toy.make(tmp_path / "here")
+    command = ["solved", "toy", "--assignments", str(tmp_path / "here"), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert capsys.readouterr().out == f"{tmp_path / 'out' / 'toy.py'}\n"
+    text = (tmp_path / "out" / "toy.py").read_text()
+    assert "SOLUTION" not in text and "    made = x + x\n    return made\n" in text
+    (tmp_path / "out" / "toy.py").write_text("mine")
+    assert main(command) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert (tmp_path / "out" / "toy.py").read_text() == "mine"
 
 
 def test_a_solution_that_loses_a_point_is_not_built(tmp_path):

@@ -28,6 +28,6 @@ def make(folder: Path, private: Path | None = None, **changes: str) -> Assignmen
         shutil.copytree(FOLDER / "common", folder / "common")
     for name, text in FILES.items():
         path = folder / "toy" / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(changes.get(name.removesuffix(".py"), text))
     return Assignment("toy", folder, private)
