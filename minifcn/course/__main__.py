@@ -1,4 +1,4 @@
-"""`python -m minifcn.course build|solved|grade|selftest`: assignments handed out, collected, graded without a server."""
+"""`python -m minifcn.course build|solved|grade|selftest`: assignments handed out and graded without a server."""
 
 from __future__ import annotations
 
