@@ -12,9 +12,11 @@ from minifcn.command import Parser, reports_errors
 from minifcn.course import gradebook, markers
 from minifcn.course.assignment import FOLDER, Assignment, names
 from minifcn.course.build import build, write
-from minifcn.course.grade import grade
+from minifcn.course.grade import Grade, columns, grade
+from minifcn.course.harness.report import legible
 from minifcn.course.selftest import Report, Row, accidents, selftest
 from minifcn.course.submissions import collect
+from minifcn.course.table import Table
 from minifcn.errors import ConfigError, counted
 from minifcn.files import atomic_path
 
@@ -33,6 +35,10 @@ examples
   python -m minifcn.course grade 01_conv2d submissions/ --csv grades.csv
   python -m minifcn.course grade 01_conv2d submissions/ --csv grades.csv --into canvas.csv --key ID --column "A1 (77)"
   python -m minifcn.course selftest                        all assignments: a minute or two
+FILE of --csv is whole after each student: Ctrl-C, or a crash, leaves the rows so far. The same command again marks
+everybody anew; rows of FILE stay until their students have been marked. A FILE of another assignment, or with students
+who are not in SUBMISSIONS, is refused. The gradebook of --into is looked at first, and written at the end.
+
 exit status: 0 done, 1 selftest found a fault, 2 bad input
 """
 
@@ -50,7 +56,12 @@ def parser() -> Parser:
     graded = commands.add_parser("grade", help="mark a folder of submissions")
     graded.add_argument("name", metavar="NAME")
     graded.add_argument("submissions", metavar="SUBMISSIONS", help="a folder, zip or .py a student, as exported")
-    graded.add_argument("--csv", required=True, metavar="FILE", help="the grades, with points by question and messages")
+    graded.add_argument(
+        "--csv",
+        required=True,
+        metavar="FILE",
+        help="the grades, with points by question and messages; written after each student",
+    )
     graded.add_argument("--into", metavar="CSV", help="an exported gradebook (Canvas, Moodle) to put the points into")
     graded.add_argument("--key", metavar="COLUMN", help="its column that says who the student is")
     graded.add_argument("--column", metavar="COLUMN", help="its column that the points go into")
@@ -111,20 +122,34 @@ def _grade(arguments: argparse.Namespace) -> int:
         raise ConfigError("grade: --into, --key and --column go together")
     assignment = _assignment(arguments, arguments.name)
     submissions = collect(Path(arguments.submissions), assignment.files)
-    grades = []
-    for made in grade(build(assignment), submissions, assignment.stubs):
-        grades.append(made)
-        message = " ".join(made.message.split())
-        print(f"{made.submission.names[0]:<16} {made.total:5.1f} of {made.most}   {message[:80]}", flush=True)
-    gradebook.write([made.row() for made in grades], Path(arguments.csv))
-    print(f"{counted(len(grades), 'submission')} graded, in {arguments.csv}")
+    if arguments.into:
+        gradebook.check(Path(arguments.into), arguments.key, arguments.column, [made.names for made in submissions])
+    built = build(assignment)
+    table = Table(Path(arguments.csv), columns(built), assignment.name, [made.student for made in submissions])
+    grades: list[Grade] = []
+    try:
+        for made in grade(built, submissions, assignment.stubs):
+            grades.append(made)
+            table.add(made.row(assignment.name))
+            message = " ".join(made.message.split())
+            _say(f"{made.submission.student:<16} {made.total:5.1f} of {made.most}   {message[:80]}")
+    except KeyboardInterrupt:
+        _say(f"\n{len(grades)} of {counted(len(submissions), 'submission')} graded, in {arguments.csv}")
+        raise
+    _say(f"{counted(len(grades), 'submission')} graded, in {arguments.csv}")
     if arguments.into:
         points = {made.submission.names: made.total for made in grades}
         filled = gradebook.fill(Path(arguments.into), arguments.key, arguments.column, points)
-        print(f"{counted(filled.rows, 'row')} of {arguments.into} filled, column {arguments.column!r}")
+        _say(f"{counted(filled.rows, 'row')} of {arguments.into} filled, column {arguments.column!r}")
         if filled.strangers:
-            print(f"not in its column {arguments.key!r}: {', '.join(filled.strangers)}")
+            _say(f"not in its column {arguments.key!r}: {', '.join(filled.strangers)}")
     return 0
+
+
+def _say(text: str) -> None:
+    """Print names and messages of students' on a terminal of any encoding."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print(legible(text, len(text)).encode(encoding, "backslashreplace").decode(encoding), flush=True)
 
 
 def _selftest(arguments: argparse.Namespace) -> int:

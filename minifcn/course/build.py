@@ -35,7 +35,7 @@ def build(assignment: Assignment) -> Built:
     student, grader = assignment.handout(), assignment.grader()
     solved = {name: source.encode() for name, source in assignment.solved.items()}
     with unpacked(grader) as bundle:
-        recorded = mark(bundle, solved, seconds=120, record=True)
+        recorded = mark(bundle, solved, record=True)
         _refuse_faults(assignment, recorded)
         for name in RECORDS:
             grader[name] = (bundle / name).read_bytes()

@@ -270,8 +270,8 @@ def accidents(assignment: Assignment, tell: Callable[[Row], None] = lambda row: 
             for name, source in assignment.solved.items():
                 (Path(scratch) / who / name).write_text(before + source, encoding="utf-8")
         (Path(scratch) / "nothing").mkdir()
-        for made in grade(built, collect(Path(scratch), assignment.files), assignment.stubs, 8.0, 2.0):
-            name = made.submission.names[0]
+        for made in grade(built, collect(Path(scratch), assignment.files), assignment.stubs, 2.0):
+            name = made.submission.student
             right = "right" in name or name in HARMLESS
             rows.append(Row(name, made.total, "100" if right else "0", made.total == (100 if right else 0)))
             tell(rows[-1])

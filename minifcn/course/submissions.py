@@ -3,107 +3,134 @@
 from __future__ import annotations
 
 import re
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from minifcn.course.harness.report import legible
+from minifcn.course.uploads import MOST_BYTES, Upload, uploads
 from minifcn.errors import ConfigError
 
-#: Nobody writes more by hand.
-MOST_BYTES = 1 << 20
-
 #: doejane_LATE_1234_56789_conv-1.py: name, whether late, Canvas's number of the student and of the upload, file.
-CANVAS = re.compile(r"(?P<who>.+?)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)", re.IGNORECASE)
-#: Jane Doe_1234_assignsubmission_file_: full name, and the number that Moodle's worksheet calls Participant 1234.
-MOODLE = re.compile(r"(?P<who>.+?)_(?P<id>\d+)_assignsubmission_file.*")
+CANVAS = re.compile(r"(?P<who>.+?)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)", re.IGNORECASE | re.DOTALL)
+#: Jane Doe_1234_assignsubmission_file_: full name, and the number that Moodle's worksheet calls Participant 1234; files
+#: lie in a folder of that name, or bear it before their own. What is typed into a form comes as ..._onlinetext_.
+MOODLE = re.compile(r"(?P<who>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<file>.*)", re.DOTALL)
+#: What a browser or Canvas puts after the name of a file that is there already: conv-1.py, conv (2).py.
+AGAIN = re.compile(r"(-\d+| ?\(\d+\))(?=\.py$)")
+
+#: Files beside the submissions that are none: tables, Gradescope's list, what systems leave.
+OTHERS = (".csv", ".tsv", ".xlsx", ".ods", ".yml", ".yaml", ".log", ".ini", ".db")
+_LISTED = 10
 
 
 class Submission(NamedTuple):
-    """A student's files. `names`: all that a gradebook may know the student by; the first is shown. `note`: what was
-    odd about the upload."""
+    """A student's files. `names`: all that a gradebook may know the student by; `student`: what to call them, unlike
+    all others; `note`: what was odd about the upload."""
 
     names: tuple[str, ...]
     files: dict[str, bytes]
     note: str
+    student: str
 
 
 def collect(folder: Path, wanted: list[str]) -> list[Submission]:
     """One submission a student, in alphabetical order. Raises ConfigError if there is none."""
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder of submissions")
-    found: dict[tuple[str, ...], list[Path]] = {}
-    for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name == "__MACOSX":
-            continue
-        if path.is_dir() or path.suffix.lower() in (".zip", ".py"):
-            found.setdefault(_names(path, wanted), []).append(path)
-    if not found:
+    entries = [path for path in sorted(folder.iterdir()) if not _is_other(path)]
+    if not entries:
         raise ConfigError(f"{folder}: no submissions in it; expected one folder, .zip or .py a student")
-    return [_read(names, paths, wanted) for names, paths in found.items()]
+    found: dict[tuple[str, ...], list[tuple[Path, str]]] = {}
+    unsure: list[Path] = []
+    for path in entries:
+        names, file = _names(path, wanted)
+        if names:
+            found.setdefault(names, []).append((path, file))
+        else:
+            unsure.append(path)
+    known = {names[0]: names for names in found}
+    for path in unsure:  # hal_notes.py is Hal's if hal_conv.py is; else whose it is only its name can say
+        cuts = [path.name[:k] for k, letter in enumerate(path.name) if letter in "_-. "]
+        owner = next((known[cut] for cut in reversed(cuts) if cut in known), (path.stem,))
+        found.setdefault(owner, []).append((path, path.name))
+    firsts = [names[0] for names in found]
+    return sorted(
+        (_read(names, firsts.count(names[0]) == 1, paths, wanted) for names, paths in found.items()),
+        key=lambda submission: submission.student,
+    )
 
 
-def _names(path: Path, wanted: list[str]) -> tuple[str, ...]:
-    name = path.name if path.is_dir() else path.stem
-    if match := MOODLE.fullmatch(name):
-        return match["who"], f"Participant {match['id']}", match["id"]
-    if match := CANVAS.fullmatch(name):
-        return match["who"], match["id"]
-    for file in wanted:  # jane_conv.py
-        if path.suffix == ".py" and name.endswith(f"_{Path(file).stem}"):
-            return (name.removesuffix(f"_{Path(file).stem}"),)
-    return (name,)
+def _is_other(path: Path) -> bool:
+    """Not a student's: hidden, or a table that nobody's name is on."""
+    name = path.name.lower()
+    if MOODLE.fullmatch(name) or CANVAS.fullmatch(name):
+        return False
+    return name.startswith((".", "__macosx", "readme")) or (not path.is_dir() and name.endswith(OTHERS))
 
 
-def _read(names: tuple[str, ...], paths: list[Path], wanted: list[str]) -> Submission:
-    files: dict[str, bytes] = {}
+def _names(path: Path, wanted: list[str]) -> tuple[tuple[str, ...], str]:
+    """(whose this is, () if its name does not say; the file's own name)."""
+    if match := MOODLE.fullmatch(path.name):
+        return (match["who"], f"Participant {match['id']}", match["id"]), match["file"] or path.name
+    if match := CANVAS.fullmatch(path.name):
+        return (match["who"], match["id"]), match["file"]
+    if path.is_dir():
+        return (path.name,), path.name
+    for file in wanted:  # jane_conv.py, jane_conv (1).py, jane_conv.zip, and jane_conv.txt
+        own = rf"{re.escape(Path(file).stem)}(-\d+| ?\(\d+\))?(\.\w+)+"
+        if match := re.fullmatch(rf"(?P<who>.+)_(?P<file>{own})", path.name, re.IGNORECASE | re.DOTALL):
+            return (match["who"],), match["file"]
+    return ((path.stem,) if path.suffix.lower() == ".zip" else ()), path.name
+
+
+def _read(names: tuple[str, ...], alone: bool, paths: list[tuple[Path, str]], wanted: list[str]) -> Submission:
     notes: list[str] = []
-    for path in paths:
-        for name, content in _members(path, notes):
-            target = _target(name, wanted, alone=path.suffix == ".py")
-            if target and target in files and files[target] != content:
-                notes.append(f"{target} is there twice, and the first was taken")
-            elif target:
-                files.setdefault(target, content)
+    came = [upload for path, file in paths for upload in uploads(path, file, notes)]
+    files = {name: content for name in wanted if (content := _chosen(name, came, notes)) is not None}
     missing = [name for name in wanted if name not in files]
     if missing:
-        notes.append(f"missing: {', '.join(missing)}")
-    return Submission(names, files, "; ".join(notes))
+        notes.append(f"missing: {', '.join(missing)}; handed in: {_listed(upload.shown for upload in came)}")
+        if not {upload.name for upload in came} & {*missing} and came:
+            notes.append("names must be as they were handed out, capitals and suffix included")
+    student = names[0] if alone else f"{names[0]} ({names[1] if len(names) > 1 else paths[0][0].name})"
+    return Submission(names, files, "; ".join(legible(note, 1000) for note in notes), _one_line(student))
 
 
-def _members(path: Path, notes: list[str]) -> Iterator[tuple[str, bytes]]:
-    """(name, content) of the Python files of a folder, a zip or a file, those nearest to its top first."""
-    if path.suffix.lower() == ".zip" and path.is_file():
-        yield from _zipped(path, notes)
-    elif path.is_dir():
-        inside = [file for file in path.rglob("*") if file.is_file() and not file.is_symlink()]
-        for file in sorted(inside, key=lambda file: (len(file.parts), str(file))):
-            if file.suffix.lower() == ".zip":
-                yield from _zipped(file, notes)
-            elif file.suffix == ".py" and file.stat().st_size <= MOST_BYTES:
-                yield file.name, file.read_bytes()
-    elif path.stat().st_size <= MOST_BYTES:
-        yield path.name, path.read_bytes()
-    else:
-        notes.append(f"{path.name} is larger than {MOST_BYTES >> 20} MiB")
+def _chosen(wanted: str, came: list[Upload], notes: list[str]) -> bytes | None:
+    """The content of the file of that name, or of its later versions; None, with a note, if that takes a guess."""
+    exactly = [upload for upload in came if upload.name == wanted]
+    again = [upload for upload in came if upload.name != wanted and AGAIN.sub("", upload.name) == wanted]
+    contents: dict[bytes, str] = {}
+    for upload in (exactly or again)[:_LISTED]:
+        content = upload.read(notes)
+        if content is not None:
+            contents.setdefault(content, upload.shown)
+    if len(contents) > 1:
+        notes.append(
+            f"{wanted} is there {len(contents)} times, and differs: {_listed(contents.values())}; none was marked, "
+            "leave one of them there and grade again"
+        )
+        return None
+    if exactly and again and contents:
+        notes.append(f"{_listed(upload.shown for upload in exactly)} was marked, not {_listed(u.shown for u in again)}")
+    for content, shown in contents.items():
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
+            kind = "in UTF-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "no text: it has zero bytes"
+            notes.append(f"{shown} is {kind}, which Python cannot read; save it as UTF-8")
+            return None
+        return content
+    return None
 
 
-def _zipped(path: Path, notes: list[str]) -> Iterator[tuple[str, bytes]]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = [e for e in archive.infolist() if e.filename.endswith(".py") and "__MACOSX" not in e.filename]
-            for entry in sorted(entries, key=lambda e: (e.filename.count("/"), e.filename)):
-                if entry.file_size <= MOST_BYTES:
-                    yield entry.filename.rpartition("/")[2], archive.read(entry)
-    except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError) as error:
-        notes.append(f"{path.name} cannot be unpacked ({error})")
+def _listed(names: Iterable[str]) -> str:
+    names = list(names)
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more or "nothing"
 
 
-def _target(name: str, wanted: list[str], alone: bool) -> str:
-    """Which of the wanted files this is: conv.py, conv-1.py, conv (2).py, doejane_12_34_conv.py; "" for none."""
-    match = CANVAS.fullmatch(name)
-    plain = re.sub(r"(-\d+| ?\(\d+\))?\.py$", ".py", match["file"] if match else name)
-    for file in wanted:
-        if plain == file or (alone and plain.endswith(f"_{file}")):
-            return file
-    return wanted[0] if alone and len(wanted) == 1 else ""
+def _one_line(name: str) -> str:
+    return legible(name.replace("\n", "\\n"), 200)
+
+
+__all__ = ["MOST_BYTES", "Submission", "collect"]

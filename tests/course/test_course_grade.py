@@ -1,59 +1,38 @@
-"""Submissions as they come, marked one process each, and the tables that grades go into."""
+"""Submissions as they come, marked one process each, and what the command makes of them."""
 
 import csv
+import io
 import json
-import zipfile
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
 
 import pytest
 import toy
 
-from minifcn.course import gradebook
+from minifcn.course import __main__ as command
 from minifcn.course.__main__ import main
 from minifcn.course.build import build, unpacked
 from minifcn.course.grade import grade
 from minifcn.course.harness import gradescope
+from minifcn.course.harness.outline import Asked, Outcome, Outline, Tried
 from minifcn.course.harness.parent import mark
 from minifcn.course.submissions import collect
-from minifcn.errors import ConfigError
 
 RIGHT = "def twice(x):\n    return 2 * x\n"
-
-
-def test_submissions_are_found_as_canvas_moodle_and_gradescope_name_them(tmp_path):
-    (tmp_path / "doejane_LATE_12_345_toy-1.py").write_text(RIGHT)
-    (tmp_path / "Max Poe_77_assignsubmission_file_").mkdir()
-    (tmp_path / "Max Poe_77_assignsubmission_file_" / "toy.py").write_text(RIGHT)
-    (tmp_path / "submission_99" / "inner").mkdir(parents=True)
-    (tmp_path / "submission_99" / "inner" / "toy.py").write_text(RIGHT)
-    (tmp_path / "ann_toy.py").write_text(RIGHT)
-    with zipfile.ZipFile(tmp_path / "roe_13_346_mine.zip", "w") as archive:
-        archive.writestr("toy/toy.py", RIGHT)
-        archive.writestr("../../escape.py", "x")
-        archive.writestr("__MACOSX/toy/toy.py", "x")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "broken.zip").write_text("no zip")
-    (tmp_path / ".DS_Store").write_text("")
-    found = {submission.names: submission for submission in collect(tmp_path, ["toy.py"])}
-    right = [("doejane", "12"), ("Max Poe", "Participant 77", "77"), ("submission_99",), ("ann",), ("roe", "13")]
-    for names in right:
-        assert found[names].files == {"toy.py": RIGHT.encode()}, names
-    assert found[("empty",)].note == "missing: toy.py"
-    assert "cannot be unpacked" in found[("broken",)].note
-    assert len(found) == 7
-
-
-def test_a_folder_without_submissions_is_an_error(tmp_path):
-    with pytest.raises(ConfigError, match="no submissions in it"):
-        collect(tmp_path, ["toy.py"])
-    with pytest.raises(ConfigError, match="no such folder"):
-        collect(tmp_path / "nowhere", ["toy.py"])
 
 
 ACCIDENTS = {
     "syntax": ("def twice(x:\n", "toy.py, line 1"),
     "missing name": ("def thrice(x):\n    return 3 * x\n", "toy.py has no twice"),
-    "exit": ("import os\n\ndef twice(x):\n    os._exit(0)\n", "the process ended by itself (exit status 0) before"),
-    "loop": ("def twice(x):\n    while True:\n        pass\n", "longer than 0.5 s"),
+    "exit": (
+        "import os\n\ndef twice(x):\n    os._exit(0)\n",
+        "ended by itself (exit status 0); the question",
+    ),
+    "loop": ("def twice(x):\n    while True:\n        pass\n", "it took longer than"),
     "memory": ("import numpy\n\ndef twice(x):\n    return numpy.ones(100 << 27)\n", "MemoryError"),
     "wrong": ("def twice(x):\n    return 3 * x\n", "every value is 1.5 times the expected one"),
     "in place": ("def twice(x):\n    x += x\n    return x\n", "toy.py, line 2: x += x"),
@@ -110,36 +89,109 @@ def test_results_for_gradescope(tmp_path, monkeypatch):
 CANVAS = '\ufeffStudent,ID,Section,A1 (7)\r\nPoints Possible,,,100\r\n"Doe, Jane",12,S1,\r\n"Poe, Max",77,S1,3\r\n'
 
 
-def test_points_go_into_an_exported_gradebook_and_all_else_stays(tmp_path):
-    path = tmp_path / "canvas.csv"
-    path.write_bytes(CANVAS.encode())
-    filled = gradebook.fill(path, "ID", "A1 (7)", {("doejane", "12"): 87.5, ("stranger",): 3.0})
-    assert filled == (1, ["stranger"])
-    assert path.read_bytes().decode() == CANVAS.replace("12,S1,", "12,S1,87.5")
+IN_TWICE = "def twice(x):\n    {}\n    return 2 * x\n"
+AT_IMPORT = "{}\n" + RIGHT
+WILD = {
+    "surrogate": (IN_TWICE.format(r"raise ValueError('\ud800 \x1b[31m')"), 0, r"ValueError: \ud800 \x1b[31m (toy.py"),
+    "megabytes": (IN_TWICE.format("raise ValueError('x' * 50_000_000)"), 0, "characters more) (toy.py, line 2"),
+    "no text": (
+        "class E(Exception):\n    def __str__(self): raise SystemExit\n" + IN_TWICE.format("raise E"),
+        0,
+        "cannot be made",
+    ),
+    "no Exception": (IN_TWICE.format("raise GeneratorExit('x')"), 0, "GeneratorExit: x"),
+    "exit at import": (AT_IMPORT.format("raise SystemExit(3)"), 0, "the code stops Python (SystemExit: 3)"),
+    "end at import": (AT_IMPORT.format("import os; os._exit(3)"), 0, "cannot be imported: the process ended by itself"),
+    "segfault": (IN_TWICE.format("import ctypes; ctypes.string_at(0)"), 0, "signal SIGSEGV"),
+    "fork": (AT_IMPORT.format("import os; os.fork()"), 100, "all cases pass"),
+    "fork in a function": (IN_TWICE.format("import os; os.fork()"), 100, "all cases pass"),
+    "forks without end": (AT_IMPORT.format("import os\nwhile True: os.fork()"), 0, "may start 32 processes"),
+    "sleep": (IN_TWICE.format("import time; time.sleep(100)"), 0, "longer than 3 s by the clock"),
+    "signals": (
+        AT_IMPORT.format("import signal\nfor s in (27, 14): signal.signal(s, signal.SIG_IGN)"),
+        100,
+        "all cases pass",
+    ),
+    "deletes all": (
+        AT_IMPORT.format(
+            "import os, shutil, sys\nfor p in (os.path.dirname(__file__), os.getcwd(), sys.path[0]): shutil.rmtree(p)"
+        ),
+        100,
+        "all cases pass",
+    ),
+    "closes 0, 1, 2": (AT_IMPORT.format("import os\nfor k in range(3): os.close(k)"), 100, "all cases pass"),
+    "threads": (
+        AT_IMPORT.format("import threading\ndef f():\n    while True: pass\nthreading.Thread(target=f).start()"),
+        100,
+        "all cases pass",
+    ),
+    "no builtins": (
+        AT_IMPORT.format("import builtins, json, time\njson.loads = builtins.print = time.monotonic = None"),
+        100,
+        "all cases pass",
+    ),
+}
 
 
-def test_a_gradebook_of_semicolons_is_matched_by_names_whatever_their_case(tmp_path):
-    path = tmp_path / "moodle.csv"
-    path.write_text("Full name;Grade\nmax  poe;\n")
-    assert gradebook.fill(path, "Full name", "Grade", {("Max Poe", "Participant 77"): 12.5}).rows == 1
-    assert path.read_text() == "Full name;Grade\nmax  poe;12.5\n"
+def test_what_code_does_to_its_process_is_its_own_loss(tmp_path):
+    assignment = toy.make(tmp_path)
+    (tmp_path / "came").mkdir()
+    for who, (source, _, _) in WILD.items():
+        (tmp_path / "came" / f"{who}_toy.py").write_text(source)
+    for made in grade(build(assignment), collect(tmp_path / "came", ["toy.py"]), assignment.stubs, case_seconds=1.0):
+        _, points, told = WILD[made.submission.student]
+        assert (made.total, told in made.message) == (points, True), (made.submission.student, made.message)
+        assert (len(made.message) < 3000 and made.message.isprintable()) or "\n" in made.message
+        assert not points or list(made.marked.proof) == ["toy.py"]
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc")
+def test_nothing_that_a_submission_started_lives_on(tmp_path, monkeypatch):
+    built = build(toy.make(tmp_path))
+    left = "import os, time, subprocess\nsubprocess.Popen(['sleep', '98'], start_new_session=True)\n"
+    left += "if os.fork() == 0:\n    os.setsid()\n    time.sleep(98)\n"
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # so that only this test's processes have it in their names
+    with unpacked(built.grader) as bundle:
+        marked = mark(bundle, {"toy.py": (left + RIGHT).encode()})
+    assert marked.problem == "" and built.outline.total(marked.outcomes) == 100
+    time.sleep(0.1)
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            assert f"HOME={tmp_path}".encode() not in path.read_bytes()
+
+
+ENDLESS = """
+def slow(x):
+    while True:
+        {}
+
+def twice(x):
+    return 2 * x
+"""
+SIX = (
+    toy.FILES["checks.py"].replace("100", "50").replace("toy.twice", "toy.slow")
+    + "\n\n@question('b', 'twice', 50, '')\ndef right(case, expect):\n    expect('b', toy.twice(case.normal('x')))\n"
+)
 
 
 @pytest.mark.parametrize(
-    ("key", "column", "told"),
-    [("Id", "A1 (7)", "no column 'Id'"), ("ID", "A1", "no column 'A1'"), ("Section", "A1 (7)", "in several rows")],
+    "body", ["pass", "try: slow(x)\n        except BaseException: pass"], ids=["stops", "catches all"]
 )
-def test_a_gradebook_that_does_not_fit_is_left_as_it_was(key, column, told, tmp_path):
-    path = tmp_path / "canvas.csv"
-    path.write_bytes(CANVAS.encode())
-    with pytest.raises(ConfigError, match=told):
-        gradebook.fill(path, key, column, {("S1", "12"): 1.0})
-    assert path.read_bytes() == CANVAS.encode()
+def test_an_endless_loop_costs_its_question_alone(body, tmp_path):
+    cases = "CASES = {k: [{'case': str(n), 'seed': n, 'x': (2, 3)} for n in range(4)] for k in 'ab'}\n"
+    solved = toy.FILES["toy.py"] + "\n\ndef slow(x):\n    return twice(x)\n"
+    built = build(toy.make(tmp_path, checks=SIX, cases=cases, hidden=cases, toy=solved))
+    with unpacked(built.grader) as bundle:
+        marked = mark(bundle, {"toy.py": ENDLESS.format(body).encode()}, case_seconds=0.5)
+    assert built.outline.points(marked.outcomes) == {"a": 0, "b": 50}
+    assert len(marked.outcomes) == 16 and marked.problem == ""
+    assert marked.seconds < 30
 
 
-def test_the_table_of_grades_is_no_formula(tmp_path):
-    gradebook.write([{"student": "=1+1", "points": 3.0}], tmp_path / "grades.csv")
-    assert (tmp_path / "grades.csv").read_text() == "student,points\n'=1+1,3.0\n"
+def test_a_case_counts_once_and_a_question_no_more_than_its_points():
+    outline = Outline(["x.py"], [Asked("a", "", 10)], [Tried("a", "a/1", False, {})])
+    passed = Outcome("a", "", "", False, True, "", "")
+    assert outline.points([passed, passed, passed]) == {"a": 10}
 
 
 def test_the_command_builds_and_grades(tmp_path, capsys):
@@ -165,3 +217,47 @@ def test_bad_input_is_one_message(tmp_path, capsys):
     assert main(["grade", "01_conv2d", str(tmp_path), "--csv", "x.csv", "--into", "y.csv"]) == 2
     assert "go together" in capsys.readouterr().err
     assert main(["build", "02_none"]) == 2
+
+
+def test_what_was_marked_is_in_the_table_when_the_marking_is_interrupted(tmp_path, monkeypatch, capsys):
+    toy.make(tmp_path)
+    (tmp_path / "came").mkdir()
+    for who in "abc":
+        (tmp_path / "came" / f"{who}_toy.py").write_text(RIGHT)
+
+    def interrupted(built, submissions, stubs):
+        yield from islice(grade(built, submissions, stubs), 2)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "grade", interrupted)
+    command_line = [
+        "grade",
+        "toy",
+        str(tmp_path / "came"),
+        "--csv",
+        str(tmp_path / "g.csv"),
+        "--assignments",
+        str(tmp_path),
+    ]
+    assert main(command_line) == 130
+    assert "2 of 3 submissions graded" in capsys.readouterr().out
+    assert [line.partition(",")[0] for line in (tmp_path / "g.csv").read_text().splitlines()] == ["student", "a", "b"]
+
+
+def test_two_claims_on_one_row_end_the_command_before_it_writes(tmp_path, capsys):
+    toy.make(tmp_path)
+    (tmp_path / "came").mkdir()
+    for name in ("jo_12_1_toy.py", "jo-2_12_2_toy.py"):
+        (tmp_path / "came" / name).write_text(RIGHT)
+    (tmp_path / "canvas.csv").write_bytes(CANVAS.encode())
+    line = ["grade", "toy", str(tmp_path / "came"), "--csv", str(tmp_path / "g.csv"), "--assignments", str(tmp_path)]
+    assert main([*line, "--into", str(tmp_path / "canvas.csv"), "--key", "ID", "--column", "A1 (7)"]) == 2
+    assert "two submissions" in capsys.readouterr().err
+    assert not (tmp_path / "g.csv").exists()
+
+
+def test_messages_can_be_printed_on_a_terminal_of_ascii(monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, "ascii"))
+    command._say("Zoë \x1b[31m")
+    assert raw.getvalue() == b"Zo\\xeb \\x1b[31m\n"

@@ -51,7 +51,8 @@ class Outline(NamedTuple):
     def points(self, outcomes: Sequence[Outcome]) -> dict[str, float]:
         """Question -> points, each case of a question counting the same; cases without an outcome are lost."""
         passed = [outcome.question for outcome in outcomes if outcome.passed]
-        return {q.key: q.points * passed.count(q.key) / max(1, self.cases(q.key)) for q in self.questions}
+        cases = {q.key: max(1, self.cases(q.key)) for q in self.questions}
+        return {q.key: q.points * min(1.0, passed.count(q.key) / cases[q.key]) for q in self.questions}
 
     def total(self, outcomes: Sequence[Outcome]) -> float:
         """The points of all questions, rounded to a tenth."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from . import submitted
+from . import report, submitted
 from .cases import Case
 from .expected import Expect, Wrong
 from .outline import Asked, Outcome, Outline, Tried
@@ -92,16 +92,22 @@ class Sheet:
         except NotImplementedError as todo:
             message = f"not written yet ({todo})"
         except (SystemExit, KeyboardInterrupt) as stop:
-            message = f"{type(stop).__name__}: the code stops Python ({stop})"
+            message = f"the code stops Python ({report.said(stop)})"
         except SyntaxError as error:
             where = f"{Path(error.filename or '?').name}, line {error.lineno}"
             message = f"{where}: {error.msg}: {(error.text or '').strip()}"
         except MemoryError:
             message = "MemoryError: it asks for more memory than there is"
         except Exception as error:
-            message = f"{type(error).__name__}: {error}{_where(error)}"
+            message = f"{report.said(error)}{_where(error)}"
         return Outcome(
-            asked.key, asked.title, case.title, trial.hidden, not message, message[:2000], asked.hint if message else ""
+            asked.key,
+            asked.title,
+            case.title,
+            trial.hidden,
+            not message,
+            report.legible(message),
+            asked.hint if message else "",
         )
 
 

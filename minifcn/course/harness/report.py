@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from .outline import Outcome, Outline
+
+#: Of a message, in characters.
+MOST = 2000
 
 
 def table(outline: Outline, outcomes: Sequence[Outcome]) -> str:
@@ -32,3 +36,25 @@ def faults(outcomes: Sequence[Outcome]) -> str:
         if outcome.hint:
             lines.append(f"   hint: {outcome.hint}")
     return "\n".join(lines)
+
+
+def legible(text: str, most: int = MOST) -> str:
+    """Text of a student's for terminals and tables: cut, and what has no picture (control characters, halves of
+    surrogate pairs, marks that turn lines around) as Python escapes it. Ends of lines stay."""
+    more = len(text) - most
+    text = "".join(map(_seen, text[:most]))
+    return f"{text} ... ({more} characters more)" if more > 0 else text
+
+
+def _seen(letter: str) -> str:
+    hidden = letter != "\n" and unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return letter.encode("unicode_escape").decode("ascii") if hidden else letter
+
+
+def said(error: BaseException) -> str:
+    """The kind and the message of an error, which may be of a class of the student's, with a message of gigabytes."""
+    try:
+        text = legible(str(error), MOST - 500)  # leaves room for where it was
+    except BaseException:
+        text = "(its message cannot be made)"
+    return f"{type(error).__name__}: {text}"
