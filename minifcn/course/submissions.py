@@ -114,13 +114,7 @@ def _chosen(wanted: str, came: list[Upload], notes: list[str]) -> bytes | None:
         return None
     if exactly and again and contents:
         notes.append(f"{_listed(upload.shown for upload in exactly)} was marked, not {_listed(u.shown for u in again)}")
-    for content, shown in contents.items():
-        if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
-            kind = "in UTF-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "no text: it has zero bytes"
-            notes.append(f"{shown} is {kind}, which Python cannot read; save it as UTF-8")
-            return None
-        return content
-    return None
+    return next(iter(contents), None)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -61,9 +61,7 @@ def _earlier(path: Path, assignment: str) -> dict[str, Row]:
             raise ConfigError(f"{path}: has grades of {rows[0]['assignment']}; choose another file for {assignment}")
         return {str(row["student"]): row for row in rows}
     except (OSError, ValueError, csv.Error, KeyError) as error:
-        raise ConfigError(
-            f"{path}: is no table of grades; choose another file, or move it away"
-        ) from error
+        raise ConfigError(f"{path}: is no table of grades; choose another file, or move it away") from error
 
 
 def _cell(value: str) -> str:

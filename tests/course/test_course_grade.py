@@ -105,6 +105,13 @@ WILD = {
     "segfault": (IN_TWICE.format("import ctypes; ctypes.string_at(0)"), 0, "signal SIGSEGV"),
     "fork": (AT_IMPORT.format("import os; os.fork()"), 100, "all cases pass"),
     "fork in a function": (IN_TWICE.format("import os; os.fork()"), 100, "all cases pass"),
+    "a fork that is wrong": (
+        IN_TWICE.format("import os, time; x = x if os.fork() and not time.sleep(0.2) else -x"),
+        100,
+        "",
+    ),
+    "UTF-16": (RIGHT.encode("utf-16"), 0, "toy.py is in UTF-16, which Python cannot read; save it as UTF-8"),
+    "zeros": (RIGHT.encode() + b"\0", 0, "toy.py is no text: there are zero bytes in it"),
     "forks without end": (AT_IMPORT.format("import os\nwhile True: os.fork()"), 0, "may start 32 processes"),
     "sleep": (IN_TWICE.format("import time; time.sleep(100)"), 0, "longer than 3 s by the clock"),
     "signals": (
@@ -137,7 +144,7 @@ def test_what_code_does_to_its_process_is_its_own_loss(tmp_path):
     assignment = toy.make(tmp_path)
     (tmp_path / "came").mkdir()
     for who, (source, _, _) in WILD.items():
-        (tmp_path / "came" / f"{who}_toy.py").write_text(source)
+        (tmp_path / "came" / f"{who}_toy.py").write_bytes(source if isinstance(source, bytes) else source.encode())
     for made in grade(build(assignment), collect(tmp_path / "came", ["toy.py"]), assignment.stubs, case_seconds=1.0):
         _, points, told = WILD[made.submission.student]
         assert (made.total, told in made.message) == (points, True), (made.submission.student, made.message)

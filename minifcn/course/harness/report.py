@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -42,7 +43,7 @@ def legible(text: str, most: int = MOST) -> str:
     """Text of a student's for terminals and tables: cut, and what has no picture (control characters, halves of
     surrogate pairs, marks that turn lines around) as Python escapes it. Ends of lines stay."""
     more = len(text) - most
-    text = "".join(map(_seen, text[:most]))
+    text = re.sub(r"\n{3,}", "\n\n", "".join(map(_seen, text[:most])))
     return f"{text} ... ({more} characters more)" if more > 0 else text
 
 

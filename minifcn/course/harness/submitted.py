@@ -46,15 +46,25 @@ def load(name: str) -> ModuleType:
     if name in _failed:
         raise _failed[name]
     try:
-        file = folder / f"{name}.py"
-        if name not in _digests and file.exists():  # before it is run: code may delete its folder
-            _digests[name] = hashlib.sha256(file.read_bytes()).hexdigest()
+        _look_at(folder / f"{name}.py")
         module = importlib.import_module(name)
         prove(module, name)
     except BaseException as error:
         _failed[name] = error
         raise
     return module
+
+
+def _look_at(file: Path) -> None:
+    """Keep its SHA-256, before it is run: code may delete its folder. Raises Wrong if it is no text."""
+    if not file.exists():
+        return
+    content = file.read_bytes()
+    _digests.setdefault(file.stem, hashlib.sha256(content).hexdigest())
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise Wrong(f"{file.name} is in UTF-16, which Python cannot read; save it as UTF-8")
+    if b"\0" in content:
+        raise Wrong(f"{file.name} is no text: there are zero bytes in it; save it as UTF-8")
 
 
 def refuse(name: str, error: BaseException) -> None:
