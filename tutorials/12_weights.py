@@ -180,6 +180,7 @@ assert np.array_equal(right, fc6) and not np.array_equal(wrong, fc6)
 assert differ["with torchvision's mean"].max() < 1e-4
 bias_error = differ["with Caffe's, and a bias"]
 assert bias_error[1:-1, 1:-1].max() < 1e-4 < 1e-3 < bias_error[0].min()
+assert not fcn.params["score_fr.weight"].data.any()
 assert "fc6.weight" in report.reshaped and "score_fr.weight" in report.left
 assert np.array_equal(fcn.params["fc6.weight"].data.reshape(-1), vgg.params["fc6.weight"].data.reshape(-1))
 assert np.allclose(fcn.params["conv1_1.weight"].data, 64 * vgg.params["conv1_1.weight"].data)
@@ -195,8 +196,9 @@ assert larger.params["score_fr.weight"].data.shape[1] == 128 and not larger.para
 # 2. Two nets come under torchvision's names: torchvision's, for pictures divided by 255 and a deviation, and Caffe's,
 #    for pictures of 0..255. Which number of the file tells them apart? (*Hint:* how large must first-layer weights be
 #    for inputs that are 58 times smaller?)
-# 3. Rename `score_fr` in a saved FCN of 7 classes to `score`, and transplant it. What are you told?
+# 3. Rename `score_fr` of an FCN of 7 classes to `score` (`np.savez` its arrays, as above), and transplant it. What are
+#    you told?
 # 4. Fold a *scale* of 1/64 into the first layer of `fcn` instead of a deviation. Which other parameter must stay as it
 #    is?
 # 5. You have depth beside the colours: a first layer with four input channels. What would you put into the fourth? (The
-#    paper's RGB-D nets take the mean of the other three.)
+#    released RGB-D net has the mean of the other three there.)

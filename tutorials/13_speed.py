@@ -172,8 +172,8 @@ _ = axes.legend()
 
 # %% [markdown]
 # **What to see.** Where dark is higher than grey a layer is slower than its products: the first convolution (three
-# channels are too few for a good matrix product), those of too few channels for Winograd, upsampling (few products,
-# much copying). Where time is spent is where to look first.
+# channels are too few for a good matrix product), those of too few channels for Winograd, `fc6` (7x7 taps, and
+# few places to use each), upsampling (few products, much copying). Where time is spent is where to look first.
 #
 # ## On a GPU
 #
@@ -208,6 +208,8 @@ assert np.allclose(f23(d, g), plain)
 assert errors["im2col"] < 1e-5 and errors["winograd"] < 2e-4
 assert errors["winograd"] > errors["im2col"]
 assert same
+big, one = np.float32(1e8), np.float32(1)
+assert (big + one) - big != one + (big - big)  # the order counts
 plan = {row.name: row for row in models.build("vgg16", 1000).plan((1, 3, 224, 224)).rows}
 assert plan["conv1_1"].algorithm == "im2col" and plan["conv3_2"].algorithm == "winograd"  # 3 channels are too few
 assert abs(share.sum() - 1) < 0.5 and abs(work.sum() - 1) < 1e-9
