@@ -9,7 +9,7 @@
 # * what each skip adds: the picture of the paper's figure 4, made here.
 #
 # It prepares assignment 5 (`assignments/05_dag`), together with notebook 9, and shows what assignment 6 is about. This
-# is the long one: over a minute.
+# is the long one: about a minute.
 
 # %%
 from itertools import pairwise

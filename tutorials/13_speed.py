@@ -61,8 +61,9 @@ axes.invert_yaxis()
 axes.margins(x=0.12)
 
 # %% [markdown]
-# **What to see.** im2col stays below the matrix product: the rest goes into copying columns. Winograd may go *beyond*
-# it, not because it multiplies faster, but because it multiplies less. (The bars count the products of the definition.)
+# **What to see.** im2col stays below the matrix product: the rest goes into copying columns. Winograd gets nearer to
+# it, on some machines beyond it, not because it multiplies faster, but because it multiplies less. (The bars count the
+# products of the definition.)
 #
 # ## Winograd's trick
 #
