@@ -89,6 +89,24 @@ def test_files_that_the_guide_names_are_there():
         assert (GUIDE.parent / path).exists(), path
 
 
+def test_its_lines_and_those_of_assignments_fit_the_page():
+    texts = [GUIDE, *FOLDER.glob("*/*.md")]
+    assert len(texts) > 3 * len(names())
+    for path in texts:
+        prose = re.sub(r"```console\n.*?```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        assert [line for line in prose.splitlines() if len(line) > 120 and line[0] != "|"] == [], path
+
+
+def test_weeks_take_the_notebooks_in_an_order_that_builds_up():
+    """Each notebook is in one week, and those that assignments are prepared by come no later than they."""
+    rows = re.findall(r"^\| (\d) \|(.*?)\|(.*?)\|", GUIDE.read_text(encoding="utf-8"), re.MULTILINE)
+    weeks = {int(week): [*map(int, re.findall(r"\((\d\d)_", told))] for week, told, _ in rows if "ipynb" in told}
+    assert sorted(number for told in weeks.values() for number in told) == [*range(1, 15)]
+    assert [week for week, _, asked in rows if "README.md" in asked] == [*map(str, weeks)]
+    read = [number for told in weeks.values() for number in told]
+    assert read.index(8) < read.index(9) < read.index(11)  # skips, before a net that has them is stepped and trained
+
+
 def test_the_guide_speaks_of_every_assignment():
     text = GUIDE.read_text(encoding="utf-8")
     for name in names():
