@@ -6,11 +6,11 @@ withstand that need a container, as Gradescope has one for each submission.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
 from collections.abc import Callable
+from json import dumps, loads
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
     again, with why; `first`: the case to go on at; `stopped`: why that one, and so its question, has come to its end.
     """
     bundle, mine = Path(arguments[0]), Path(arguments[1])
-    seconds, memory, plan = float(arguments[2]), int(arguments[3]), json.loads(arguments[4])
+    seconds, memory, plan = float(arguments[2]), int(arguments[3]), loads(arguments[4])
     tell = _Teller()
     _limit(memory)
     submitted.take_from(mine)
@@ -78,7 +78,7 @@ class _Teller:
     def __call__(self, line: dict[str, Any]) -> None:
         if os.getpid() != self._owner:
             os._exit(0)
-        self._told.write(json.dumps(line) + "\n")
+        self._told.write(dumps(line) + "\n")
         self._told.flush()
 
 
