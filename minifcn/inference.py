@@ -13,7 +13,7 @@ from PIL.Image import Resampling
 from tqdm import tqdm
 
 from minifcn import backend, models, parallel, weights
-from minifcn.data import IGNORE, MEAN_BGR, VOC_PALETTE, Dataset, Task, num_classes_of
+from minifcn.data import IGNORE, MEAN_BGR, VOC_PALETTE, Dataset, Sample, Task, num_classes_of
 from minifcn.data.modalities import inputs_of
 from minifcn.data.pictures import resized
 from minifcn.errors import DataError, ShapeError, WeightsError
@@ -132,10 +132,11 @@ def evaluate(
     mean: Sequence[float] = MEAN_BGR,
     stop: Callable[[], bool] = lambda: False,
     available: int | None = None,
+    watch: Callable[[int, Sample, list[np.ndarray]], object] = lambda i, sample, labels: None,
 ) -> list[ConfusionMatrix] | None:
     """A confusion matrix for each task, of predictions on the first `limit` samples; None if `stop()` became true.
 
-    available: as for `label_maps`.
+    available: as for `label_maps`. watch: shown the number of each sample, the sample, and its label map of each task.
 
     Raises DataError if the data set is empty, or if it and the net have different tasks or numbers of classes.
     """
@@ -156,6 +157,7 @@ def evaluate(
         labels = label_maps(net, sample.image, mean, beside=sample.beside, available=available)
         for confusion, truth, label in zip(confusions, sample.labels, labels, strict=True):
             confusion.update(truth, label)
+        watch(i, sample, labels)
     return confusions
 
 

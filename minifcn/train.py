@@ -30,7 +30,7 @@ from minifcn.training.objective import Objective
 from minifcn.training.progress import Progress
 from minifcn.training.session import Session
 from minifcn.training.sets import augmentation, open_sets
-from minifcn.training.stages import Stage, stage_lines, stages_of
+from minifcn.training.stages import Stage, net_of, stage_lines, stages_of
 
 EXAMPLES = """\
 examples:
@@ -238,10 +238,7 @@ def design(
     config: TrainConfig, stage: Stage, num_classes: int | dict[str, int], rng: np.random.Generator | None = None
 ) -> Net:
     """The net of a stage; without rng its weights take no memory, to plan with."""
-    padding = None if config.input_padding == "preset" else config.input_padding
-    net = models.build(
-        stage.net, num_classes, config.preset, padding, rng, config.upsampling, config.output_stride or None
-    )
+    net = net_of(config, stage, num_classes, rng)
     rates.set_rates(net, config.trunk_lr, config.freeze)
     net.convolve_by(config.conv)
     return net

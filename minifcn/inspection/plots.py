@@ -185,7 +185,7 @@ def _draw_loss(axes: Axes, step: np.ndarray, loss: np.ndarray) -> None:
     known = np.isfinite(loss)
     step, loss = step[known], loss[known]
     axes.plot(step, loss, color=BLUE, alpha=0.3, linewidth=0.8, label="each step")
-    axes.plot(step, _smooth(loss), color=BLUE, linewidth=2, label="running mean")
+    axes.plot(step, smooth(loss), color=BLUE, linewidth=2, label="running mean")
     if loss.size and loss.min() > 0 and loss.max() > 30 * loss.min():
         axes.set_yscale("log")
     axes.set_ylabel("loss")
@@ -271,7 +271,7 @@ def _borders(label: np.ndarray, thickness: int) -> np.ndarray:
     return edge
 
 
-def _smooth(values: np.ndarray) -> np.ndarray:
+def smooth(values: np.ndarray) -> np.ndarray:
     """Running mean, centred, over a 25th of the values; at the ends over those that are there."""
     window = np.ones(2 * (values.size // 50) + 1)
     if values.size == 0:

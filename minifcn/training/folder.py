@@ -6,6 +6,7 @@ curves.png, samples.png  the log, and some pictures with truth and prediction
 weights.safetensors      the net, for `minifcn evaluate` and `minifcn predict`
 weights-NET.safetensors  under --stages, the nets of the stages before the last
 checkpoint.safetensors   for `minifcn train --resume`
+report.html              what `minifcn report` makes of all that
 
 With several tasks, samples.png and the first columns of the log are the first task's; samples-TASK.png and the columns
 TASK_pixel_accuracy ... are the others'.
@@ -19,7 +20,7 @@ import io
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class RunFolder:
         self.samples = path / "samples.png"
         self.weights = path / "weights.safetensors"
         self.checkpoint = path / "checkpoint.safetensors"
+        self.report = path / "report.html"
 
     def samples_of(self, task: str) -> Path:
         """samples.png; of another task than the first, samples-TASK.png."""
@@ -121,7 +123,7 @@ class Log:
             text = self._path.read_text(encoding="utf-8")
             whole = text[: text.rfind("\n") + 1]  # the last row may be cut short where the power failed
             kept = [row for row in csv.DictReader(io.StringIO(whole)) if int(row["step"]) <= step]
-            rows = [{key: _read(key, value) for key, value in row.items() if value} for row in kept]
+            rows = [row_of(row) for row in kept]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
             raise CheckpointError(f"{self._path}: cannot be continued: {error}") from error
         if [row["step"] for row in rows] != list(range(1, step + 1)):
@@ -179,6 +181,11 @@ class Log:
 
     def _writer(self, file: Any) -> csv.DictWriter:
         return csv.DictWriter(file, self.columns, restval="", lineterminator="\n")
+
+
+def row_of(row: Mapping[str, str]) -> dict[str, Any]:
+    """A row of log.csv as numbers, and text for the stage; empty cells are left out. ValueError etc. if damaged."""
+    return {key: _read(key, value) for key, value in row.items() if value}
 
 
 def _read(column: str, text: str) -> int | float | str:

@@ -40,12 +40,11 @@ def open_sets(config: TrainConfig) -> tuple[Dataset, Dataset]:
 
     Raises ConfigError if they have other classes, or pictures in common that `overlap` does not allow for.
     """
-    modalities = models.modalities_of(config.net)
-    train = data.open_dataset(config.data, config.split, modalities)
+    train = data.open_dataset(config.data, config.split, models.modalities_of(config.net))
     if config.overfit:
         few = Subset(train, config.overfit)
         return few, few
-    val = data.open_dataset(config.val_data or config.data, config.val_split, modalities)
+    val = _whole(config)
     if data.num_classes_of(val) != data.num_classes_of(train) or val.classes != train.classes:
         raise ConfigError(
             f"val_data: expected the {data.num_classes_of(train)} classes of {config.data}, "
@@ -54,6 +53,18 @@ def open_sets(config: TrainConfig) -> tuple[Dataset, Dataset]:
     if config.overlap != "allow":
         train = apart(train, val, drop=config.overlap == "drop")
     return train, Subset(val, config.val_limit) if config.val_limit else val
+
+
+def evaluation_set(config: TrainConfig) -> Dataset:
+    """What a run is evaluated on, without a look at what it was trained on."""
+    if config.overfit:
+        return Subset(data.open_dataset(config.data, config.split, models.modalities_of(config.net)), config.overfit)
+    return Subset(_whole(config), config.val_limit) if config.val_limit else _whole(config)
+
+
+def _whole(config: TrainConfig) -> Dataset:
+    """The evaluation set before `val_limit`."""
+    return data.open_dataset(config.val_data or config.data, config.val_split, models.modalities_of(config.net))
 
 
 def apart(train: Dataset, val: Dataset, drop: bool) -> Dataset:

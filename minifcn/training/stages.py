@@ -10,9 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from minifcn import models
 from minifcn.config import TrainConfig, stage_nets
 from minifcn.errors import ConfigError
+from minifcn.net import Net
 
 Number = TypeVar("Number", int, float)
 
@@ -54,6 +57,16 @@ def stages_of(config: TrainConfig) -> list[Stage]:
         counts = _numbers("stage_iterations", config.stage_iterations, int, "integers of at least 1", len(nets))
     starts = [sum(counts[:k]) for k in range(len(nets))]
     return [Stage(*row, index=k) for k, row in enumerate(zip(nets, rates, counts, starts, strict=True))]
+
+
+def net_of(
+    config: TrainConfig, stage: Stage, num_classes: int | dict[str, int], rng: np.random.Generator | None = None
+) -> Net:
+    """The net that a stage trains, as it begins; without rng its weights are zero and take no memory."""
+    padding = None if config.input_padding == "preset" else config.input_padding
+    return models.build(
+        stage.net, num_classes, config.preset, padding, rng, config.upsampling, config.output_stride or None
+    )
 
 
 def stage_lines(stages: list[Stage]) -> list[str]:

@@ -85,16 +85,15 @@ const page = (() => {
     return row >= 0 && row < rows && column >= 0 && column < columns ? { row, column } : null;
   }
 
-  // One pixel for each byte of `values`; colours: [r, g, b] or [r, g, b, a] of each value that occurs.
+  // One pixel for each of `values`; colours: [r, g, b] or [r, g, b, a] of each value that occurs.
   function paint(canvas, values, rows, columns, colours) {
     canvas.width = columns;
     canvas.height = rows;
     const context = canvas.getContext("2d");
     const image = context.createImageData(columns, rows);
-    for (let i = 0; i < rows * columns; i += 1) {
-      const [r, g, b, a = 255] = colours[values[i]];
-      image.data.set([r, g, b, a], 4 * i);
-    }
+    const table = new Uint32Array(Uint8Array.from(colours.flatMap(([r, g, b, a = 255]) => [r, g, b, a])).buffer);
+    const pixels = new Uint32Array(image.data.buffer);
+    for (let i = 0; i < pixels.length; i += 1) pixels[i] = table[values[i]];
     context.putImageData(image, 0, 0);
   }
 
