@@ -94,9 +94,9 @@ def test_curves_of_nothing(figure):
 
 def test_running_mean_keeps_straight_lines():
     line = np.linspace(3, 1, 200)
-    smooth = plots._smooth(line)
+    smooth = plots.smooth(line)
     np.testing.assert_allclose(smooth[4:-4], line[4:-4])
-    np.testing.assert_allclose(plots._smooth(np.full(60, 2.0)), 2)
+    np.testing.assert_allclose(plots.smooth(np.full(60, 2.0)), 2)
 
 
 @pytest.mark.parametrize("heights", [[0.5, 0.5, 0.5, 0.5], [1, 1, 0.99, 0.2], [0.97, 0.1, 0.95, 0.9], [0.3]])
