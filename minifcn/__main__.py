@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": ("minifcn.predict", "label your own pictures"),
     "classify": ("minifcn.classify", "name what your pictures show, and where in them it is"),
     "convert": ("minifcn.convert", "make a weight file of one from Caffe, PyTorch, Keras, ..., or inspect it"),
+    "export": ("minifcn.export", "write a net as ONNX, for other runtimes"),
     "report": ("minifcn.report.__main__", "all that a run has come to, on one page for a browser"),
     "explain": ("minifcn.explain", "shapes, receptive fields, cost and memory of a net, layer by layer"),
     "gradcheck": ("minifcn.gradcheck.__main__", "compare every backward pass with finite differences"),

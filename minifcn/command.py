@@ -177,6 +177,27 @@ def out_folder(out: str) -> Iterator[Path]:
                 folder.rmdir()
 
 
+def check_free(src: Path, dst: Path, overwrite: bool) -> None:
+    """ConfigError if DST would replace SRC, or any other file unasked."""
+    if dst.exists() and src.exists() and dst.samefile(src):
+        raise ConfigError(f"{dst}: is SRC itself; name another DST")
+    if dst.exists() and not overwrite:
+        raise ConfigError(f"{dst} would be replaced; say --overwrite, or name another DST")
+
+
+LARGEST = 1 << 20  # pixels along a side; shapes are exact integers, so this only guards against slips
+
+
+def parse_size(text: str, flag: str = "--size") -> tuple[int, int]:
+    """ "500x375" -> (500, 375), width before height as picture files are described; "500" is a square."""
+    parts = text.lower().split("x")
+    if len(parts) == 1:
+        parts *= 2
+    if len(parts) != 2 or not all(p.isascii() and p.isdigit() and 1 <= int(p) <= LARGEST for p in parts):
+        raise ConfigError(f"{flag} {text}: expected WIDTHxHEIGHT in pixels, such as 500x375, each in 1..{LARGEST}")
+    return int(parts[0]), int(parts[1])
+
+
 def positive(text: str) -> int:
     """An integer of at least 1, for argparse."""
     if not (text.isascii() and text.isdigit() and int(text)):

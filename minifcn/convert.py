@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minifcn import models, weights
-from minifcn.command import CLASSES, Parser, classes, natural, padding, reports_errors
+from minifcn.command import CLASSES, Parser, check_free, classes, natural, padding, reports_errors
 from minifcn.data.preprocess import mean_from
 from minifcn.errors import ConfigError, WeightsError
 from minifcn.files import sha256
@@ -25,7 +25,8 @@ from minifcn.weights.trainings import ORIGINS
 
 ABOUT = """\
 Make a minifcn weight file of one from Caffe (.caffemodel), PyTorch (.pth, .pt), Chainer or NumPy (.npz), TensorFlow's
-VGG16 (.npy), Keras (.h5), MatConvNet (.mat) or torchvision (.safetensors). Nothing that a file holds is executed.
+VGG16 (.npy), Keras (.h5), MatConvNet (.mat), torchvision (.safetensors) or ONNX (.onnx; what `minifcn export` wrote
+comes back as it was, any other by its weights' names). Nothing that a file holds is executed.
 
 What the weights were trained on is folded into the first layer, exactly, so that the result takes minifcn's pictures:
 BGR 0..255 less a mean, which is written beside the weights and used by every command. What the file has not keeps
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.inspect and Path(arguments.dst).suffix != ".safetensors":
         raise ConfigError(f"{arguments.dst}: weights are written as .safetensors; name it so")
     if not arguments.inspect:  # before anything is downloaded
-        _check_free(Path(arguments.src), Path(arguments.dst), arguments.overwrite)
+        check_free(Path(arguments.src), Path(arguments.dst), arguments.overwrite)
     path = known.local(arguments.src)
     if arguments.inspect:
         print(describe(path, arguments.source))
@@ -74,20 +75,15 @@ def _convert(arguments: argparse.Namespace, path: Path) -> int:
     report = transplanted(net, source, expand=arguments.expand_score)
     report.assumed += assumed
     _check_whole(net, report)
-    weights.save(arguments.dst, net, {"mean": report.mean, "source": path.name, "sha256": sha256(path)})
+    about = {"mean": report.mean, "source": path.name, "sha256": sha256(path)}
+    if spec["num_classes"] == source.spec.get("num_classes"):  # they are the same classes
+        about |= source.names
+    weights.save(arguments.dst, net, about)
     print(report)
     mean = ", ".join(f"{value:g}" for value in report.mean)
     classes = models.classes_text(spec["num_classes"])
     print(f"{arguments.dst}: {spec['name']}, {spec['preset']}, {classes}; mean {mean} (BGR)")
     return 0
-
-
-def _check_free(src: Path, dst: Path, overwrite: bool) -> None:
-    """ConfigError if DST would replace SRC, or any other file unasked."""
-    if dst.exists() and src.exists() and dst.samefile(src):
-        raise ConfigError(f"{dst}: is SRC itself; name another DST")
-    if dst.exists() and not overwrite:
-        raise ConfigError(f"{dst} would be replaced; say --overwrite, or name another DST")
 
 
 def _check_whole(net: Net, report: weights.Report) -> None:

@@ -6,7 +6,16 @@ import sys
 from collections.abc import Sequence
 
 from minifcn import models
-from minifcn.command import CLASSES, Parser, add_conv_flag, add_memory_flag, classes, padding, reports_errors
+from minifcn.command import (
+    CLASSES,
+    Parser,
+    add_conv_flag,
+    add_memory_flag,
+    classes,
+    padding,
+    parse_size,
+    reports_errors,
+)
 from minifcn.errors import ConfigError, MemoryLimitError
 from minifcn.files import atomic_path
 from minifcn.inspection.answers import answers
@@ -39,7 +48,6 @@ examples
   minifcn explain fcn32s-late --classes 40 --size 560x425        two trunks, for colours and HHA
   minifcn explain fcn8s --classes sem=33,geo=3 --size 256        two tasks on one trunk
 """
-LARGEST = 1 << 20  # pixels along a side; shapes are exact integers, so this only guards against slips
 
 
 @reports_errors
@@ -89,16 +97,6 @@ def fit_lines(net: Net, shape: tuple[int, ...], limit: int) -> list[str]:
         except MemoryLimitError as error:
             lines.append(str(error))
     return lines
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """ "500x375" -> (500, 375), width before height as picture files are described; "500" is a square."""
-    parts = text.lower().split("x")
-    if len(parts) == 1:
-        parts *= 2
-    if len(parts) != 2 or not all(p.isascii() and p.isdigit() and 1 <= int(p) <= LARGEST for p in parts):
-        raise ConfigError(f"--size {text}: expected WIDTHxHEIGHT in pixels, such as 500x375, each in 1..{LARGEST}")
-    return int(parts[0]), int(parts[1])
 
 
 def _parser() -> Parser:

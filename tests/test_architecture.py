@@ -28,7 +28,7 @@ FLOORS = (
     {"models"},
     # Rooms above the engine may use one another; `test_rooms_do_not_import_each_other_in_circles` keeps them apart.
     {"weights", "data", "optim", "recipes", "metrics", "checkpoint", "config", "command", "inspection", "gradcheck"},
-    {"inference", "training", "beside"},
+    {"inference", "training", "beside", "onnxfile"},
     {"classification"},
 )
 

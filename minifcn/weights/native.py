@@ -11,6 +11,8 @@ Its metadata is one JSON object with the keys
     source     where the weights come from, for instance a converted file's name; sha256  that file's hash
     init       of a trained net, the weights that it started from: {"file": name, "sha256": hash}
 
+`minifcn export` writes the same entries into an ONNX file, as its properties; such a file is read as one of these.
+
 Arrays are named as in `net.state_dict()`: "conv1_1.weight", "score_fr.bias", "upscore8.weight".
 """
 
@@ -29,6 +31,7 @@ from minifcn.errors import WeightsError
 from minifcn.net import Net
 from minifcn.weights import tensors
 from minifcn.weights.metadata import check
+from minifcn.weights.readers import is_onnx, onnx
 
 FORMAT = "minifcn"
 VERSION = 1
@@ -44,7 +47,10 @@ def save(path: str | PathLike[str], net: Net, metadata: Mapping[str, Any] | None
 
 def read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays float32, metadata) of a file. WeightsError if it is broken, or something else than weights."""
-    arrays, metadata = tensors.read(path)
+    if is_onnx(path):
+        arrays, metadata = onnx.read(Path(path)).arrays, onnx.metadata(Path(path)) or {}
+    else:
+        arrays, metadata = tensors.read(path)
     if metadata.get("format") == tensors.CHECKPOINT:
         beside = Path(path).with_name("weights.safetensors")
         hint = f"its run's weights are in {beside}" if beside.is_file() else (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from inspect import signature
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from minifcn.weights import native, readers
 from minifcn.weights.inputs import Input
 from minifcn.weights.names import are_torchvision_s, wrapping
 from minifcn.weights.native import INPUT
+from minifcn.weights.readers import onnx
 from minifcn.weights.recognition import recognise
 from minifcn.weights.report import Report
 from minifcn.weights.source import Source, divisor_of, of_net
@@ -109,11 +111,15 @@ def open_source(source: str | PathLike[str] | Net, origin: str | None = None) ->
     divisor = divisor_of(_build(source, described, arrays)) if described else (1.0,)
     title = described["name"] if described else "weights that do not say of which net they are"
     pictures = Input("BGR", tuple(about["mean"]), tuple(value / about["scale"] for value in divisor))
-    return Source(str(source), title, arrays, pictures, spec=dict(described or {}), assumed=native.unsaid(metadata))
+    names = {key: value for key, value in metadata.items() if key in ("classes", "palette")}
+    spec = dict(described or {})
+    return Source(str(source), title, arrays, pictures, spec=spec, assumed=native.unsaid(metadata), names=names)
 
 
 def _foreign(path: str | PathLike[str], origin: str | None = None) -> Source | None:
-    """Another framework's weights; None for a file of minifcn's format."""
+    """Another framework's weights; None for a file of minifcn's format, or one that `minifcn export` wrote."""
+    if readers.is_onnx(path) and onnx.metadata(Path(path)) is not None:
+        return None
     if not readers.is_safetensors(path):
         return translate(readers.read(path), origin)
     raw = readers.read(path)

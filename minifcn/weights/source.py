@@ -21,7 +21,8 @@ class Source:
     path: for messages. title: what they are. flat: the order, "CHW" or "HWC", in which a dense layer (out, C*H*W) reads
     the map before it. pictures: what its first layer takes. constants: whether factors that do not learn are among the
     arrays. spec: arguments of `models.build` for the net they are of, if it is known. unused: the file's names of what
-    belongs to no layer. told: how it was told what the file is. assumed: what the file did not say.
+    belongs to no layer. told: how it was told what the file is. assumed: what the file did not say. names: its classes
+    and palette, if it says them.
     """
 
     path: str
@@ -34,6 +35,7 @@ class Source:
     unused: list[str] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     assumed: list[str] = field(default_factory=list)
+    names: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         """What it is, and which pictures it takes: of a net of minifcn's, whatever it divides them by itself."""

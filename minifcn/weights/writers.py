@@ -83,12 +83,12 @@ def _meta() -> dict[str, Any]:
 
 def caffemodel(path: Path, arrays: Arrays) -> None:
     """As Caffe writes it since 2014: `layer`, with shapes."""
-    path.write_bytes(b"".join(_message(100, _layer(1, name, 7, blobs)) for name, blobs in _layers(arrays)))
+    path.write_bytes(b"".join(message(100, _layer(1, name, 7, blobs)) for name, blobs in _layers(arrays)))
 
 
 def caffemodel_v1(path: Path, arrays: Arrays) -> None:
     """As Caffe wrote it before: `layers`, and four dimensions for each blob, of which ones lead."""
-    path.write_bytes(b"".join(_message(2, _layer(4, name, 6, blobs, True)) for name, blobs in _layers(arrays)))
+    path.write_bytes(b"".join(message(2, _layer(4, name, 6, blobs, True)) for name, blobs in _layers(arrays)))
 
 
 def _layers(arrays: Arrays) -> Iterable[tuple[str, list[np.ndarray]]]:
@@ -100,32 +100,45 @@ def _layers(arrays: Arrays) -> Iterable[tuple[str, list[np.ndarray]]]:
 
 def _layer(name_field: int, name: str, blobs_field: int, blobs: list[np.ndarray], legacy: bool = False) -> bytes:
     dense = 14 if legacy else b"InnerProduct"
-    kind = b"" if blobs[0].ndim != 2 else _field(5, dense) if isinstance(dense, int) else _message(2, dense)
-    return _message(name_field, name.encode()) + kind + b"".join(_message(blobs_field, _blob(b, legacy)) for b in blobs)
+    kind = b"" if blobs[0].ndim != 2 else _field(5, dense) if isinstance(dense, int) else message(2, dense)
+    return message(name_field, name.encode()) + kind + b"".join(message(blobs_field, _blob(b, legacy)) for b in blobs)
 
 
 def _blob(array: np.ndarray, legacy: bool) -> bytes:
     if legacy:
         shape = b"".join(_field(k, n) for k, n in enumerate((1,) * (4 - array.ndim) + array.shape, start=1))
     else:
-        shape = _message(SHAPE, _message(1, b"".join(map(_varint, array.shape))))
-    return shape + _message(DATA, array.astype("<f4").tobytes())
+        shape = message(SHAPE, message(1, b"".join(map(varint, array.shape))))
+    return shape + message(DATA, array.astype("<f4").tobytes())
 
 
 def _field(number: int, value: int) -> bytes:
-    return _varint(number << 3 | VARINT) + _varint(value)
+    return varint(number << 3 | VARINT) + varint(value)
 
 
-def _message(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | BYTES) + _varint(len(content)) + content
+def message(number: int, content: bytes) -> bytes:
+    """A field of bytes: text, an array, or a message within the message."""
+    return varint(number << 3 | BYTES) + varint(len(content)) + content
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number, seven bits a byte, lowest first."""
     out = b""
     while value > 0x7F:
         out += bytes([value & 0x7F | 0x80])
         value >>= 7
     return out + bytes([value])
+
+
+def onnx(path: Path, arrays: Arrays) -> None:
+    """A ModelProto as small as can be: version 8, and a graph of nothing but initializers."""
+    tensors = b"".join(message(5, _tensor_proto(key, array)) for key, array in arrays.items())
+    path.write_bytes(_field(1, 8) + message(7, message(2, b"net") + tensors))
+
+
+def _tensor_proto(name: str, array: np.ndarray) -> bytes:
+    dims = b"".join(_field(1, n) for n in array.shape)
+    return dims + _field(2, 1) + message(8, name.encode()) + message(9, array.astype("<f4").tobytes())
 
 
 # --- PyTorch ----------------------------------------------------------------------------------------------------------

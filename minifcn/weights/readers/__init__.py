@@ -8,10 +8,10 @@ from zipfile import ZipFile
 
 from minifcn.errors import WeightsError
 from minifcn.weights import tensors
-from minifcn.weights.readers import caffemodel, hdf5, matconvnet, npy, npz, pytorch
+from minifcn.weights.readers import caffemodel, hdf5, matconvnet, npy, npz, onnx, pytorch
 from minifcn.weights.readers.raw import RawWeights
 
-__all__ = ["RawWeights", "is_safetensors", "read"]
+__all__ = ["RawWeights", "is_onnx", "is_safetensors", "read"]
 
 #: First bytes -> reader. A zip archive is PyTorch's if it has a data.pkl, else NumPy's.
 MAGIC = {
@@ -40,10 +40,12 @@ def read(path: str | PathLike[str]) -> RawWeights:
             return reader(path)
     if path.suffix == ".caffemodel":  # protobuf has no first bytes of its own
         return caffemodel.read(path)
+    if is_onnx(path):
+        return onnx.read(path)
     if path.suffix in (".npz", ".pth", ".pt"):
         return (npz if path.suffix == ".npz" else pytorch).read(path)
     raise WeightsError(
-        f"{path}: of no known format; expected .safetensors, .caffemodel, .npz, .pth, .pt, .npy, .h5 or .mat"
+        f"{path}: of no known format; expected .safetensors, .caffemodel, .npz, .pth, .pt, .npy, .h5, .mat or .onnx"
     )
 
 
@@ -51,6 +53,11 @@ def is_safetensors(path: str | PathLike[str]) -> bool:
     """Whether a file begins as one: a length, and then JSON. WeightsError for a folder, or what has no beginning."""
     start = _start(Path(path))
     return Path(path).suffix == ".safetensors" or start[8:9] == b"{"
+
+
+def is_onnx(path: str | PathLike[str]) -> bool:
+    """Whether a file is ONNX's, by its name; protobuf has no first bytes of its own."""
+    return Path(path).suffix == ".onnx" and not is_safetensors(path)
 
 
 def _start(path: Path) -> bytes:

@@ -92,7 +92,7 @@ def _blob(name: str, message: memoryview, matrix: bool, vector: bool) -> np.ndar
     legacy, shape, chunks = [1, 1, 1, 1], None, []
     for number, kind, value in fields(message):
         if number == SHAPE and kind == BYTES:
-            shape = [size for field, kind, dims in fields(value) if field == 1 for size in _dims(kind, dims)]
+            shape = [size for field, kind, dims in fields(value) if field == 1 for size in varints(kind, dims)]
         elif 1 <= number <= 4 and kind == VARINT:
             legacy[number - 1] = value
         elif number == DATA and kind in (BYTES, FOUR):
@@ -107,8 +107,8 @@ def _blob(name: str, message: memoryview, matrix: bool, vector: bool) -> np.ndar
     return data.reshape(shape)
 
 
-def _dims(kind: int, value: Any) -> Iterator[int]:
-    """The sizes of a BlobShape: one, or several packed together."""
+def varints(kind: int, value: Any) -> Iterator[int]:
+    """The numbers of a repeated field: one, or several packed together."""
     if kind == VARINT:
         yield value
         return

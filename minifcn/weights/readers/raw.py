@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +21,8 @@ MOST = 20  # times its own size that a file may unpack to; weights hardly shrink
 class RawWeights:
     """A file's arrays under the file's own names, in the file's own order of axes.
 
-    container: "caffemodel", "npz", "torch", "npy", "safetensors", "h5" or "mat". mean: RGB, if the file says it.
+    container: "caffemodel", "npz", "torch", "npy", "safetensors", "h5", "mat" or "onnx". mean: RGB, if the file says
+    it.
     """
 
     path: str
@@ -38,17 +40,23 @@ class Reader(NamedTuple):
 
     def __call__(self, path: Path) -> RawWeights:
         """The file's weights. Whatever is wrong with it, the error is one WeightsError."""
-        try:
+        with self.telling(path):
             arrays, mean = self.parse(path)
+        if not arrays:
+            raise WeightsError(f"{path}: {self.title} without any array of numbers")
+        return RawWeights(str(path), self.container, arrays, mean)
+
+    @contextmanager
+    def telling(self, path: Path) -> Iterator[None]:
+        """Whatever goes wrong within becomes one WeightsError that names the file."""
+        try:
+            yield
         except OSError as error:
             raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
         except WeightsError as error:
             raise WeightsError(f"{path}: {error}") from error
         except Exception as error:  # on broken bytes, parsers of libraries, too, raise whatever comes
             raise WeightsError(f"{path}: not a whole {self.title}: {str(error)[:200] or 'cut short'}") from error
-        if not arrays:
-            raise WeightsError(f"{path}: {self.title} without any array of numbers")
-        return RawWeights(str(path), self.container, arrays, mean)
 
 
 def bounded(path: Path, sizes: int) -> None:
