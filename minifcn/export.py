@@ -17,7 +17,7 @@ from minifcn.files import atomic_path, sha256
 from minifcn.inference import check_input
 from minifcn.net import Net
 from minifcn.onnxfile import NEWEST, OLDEST, OPSET, Form, compare, session, table, verify, write
-from minifcn.onnxfile.verify import HAS_RUNTIME, TOLERANCE
+from minifcn.onnxfile.comparison import HAS_RUNTIME, TOLERANCE
 
 ABOUT = """\
 Write a net as ONNX, for products that run without minifcn. One file takes pictures of any number and size. Inputs,

@@ -3,7 +3,7 @@
 Files are read back by `minifcn.weights`, like any other weights.
 """
 
-from minifcn.onnxfile.model import NEWEST, OLDEST, OPSET, Form, write
-from minifcn.onnxfile.verify import compare, session, verify
+from minifcn.onnxfile.comparison import compare, session, verify
+from minifcn.onnxfile.model import NEWEST, OLDEST, OPSET, PLAIN, Form, write
 
-__all__ = ["NEWEST", "OLDEST", "OPSET", "Form", "compare", "session", "verify", "write"]
+__all__ = ["NEWEST", "OLDEST", "OPSET", "PLAIN", "Form", "compare", "session", "verify", "write"]

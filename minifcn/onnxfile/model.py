@@ -111,6 +111,8 @@ def _model(net: Net, about: Mapping[str, Any], form: Form) -> Any:
         raise ConfigError(f"opset {form.opset}: expected one of {OLDEST} to {NEWEST}")
     sheet, inputs, blobs = Sheet(), [], []
     modalities, channels, shapes = modality_of_inputs(net), _channels(net), _shapes(net, form)
+    if form.preprocess and not net.spec:
+        raise ConfigError("preprocess: the net was made by hand, and does not say what its inputs are")
     for node in net.nodes:
         if isinstance(node.layer, Input):
             inputs.append(_entrance(node.name, node.layer.channels, modalities[node.name], about, form))

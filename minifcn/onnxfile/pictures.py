@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from minifcn.data.modalities import MEAN_HHA, MEAN_LOG_DEPTH, inputs_of
-from minifcn.errors import ConfigError
 from minifcn.models.modalities import MODALITIES
 from minifcn.onnxfile.sheet import Sheet
 
@@ -35,8 +34,6 @@ def fed(modality: str, mean: Sequence[float]) -> str:
 
 def write(sheet: Sheet, name: str, modality: str, mean: Sequence[float]) -> str:
     """The nodes from the raw input called `name` to what the net takes; returns the name of that."""
-    if modality not in RAW:
-        raise ConfigError(f"preprocess: the net was made by hand, and does not say what its input {name} is")
     planes = sheet.add("Transpose", [name], sheet.new(name), perm=[0, 3, 1, 2])
     if modality == "color":
         order = sheet.constant(name, np.array([2, 1, 0], np.int64))

@@ -14,8 +14,8 @@ from minifcn import models
 from minifcn.data.preprocess import MEAN_BGR
 from minifcn.errors import ConfigError
 from minifcn.net import Net
+from minifcn.onnxfile.comparison import HAS_RUNTIME, TOLERANCE, Difference, compare, session, verify
 from minifcn.onnxfile.model import Form, write
-from minifcn.onnxfile.verify import HAS_RUNTIME, TOLERANCE, Difference, compare, session, verify
 
 #: (height, width): the ends, sizes beside multiples of the strides, and two of PASCAL VOC's.
 SIZES = ((33, 33), (47, 64), (65, 63), (97, 130), (129, 33), (161, 224), (255, 257), (375, 500), (500, 333), (500, 500))

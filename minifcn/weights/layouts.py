@@ -160,6 +160,7 @@ LAYOUTS = (
     Layout("CVPR's fcn-8s", ".caffemodel", "fcn8s", inputs.FCN, CHW, caffe_cvpr, writers.caffemodel),
     Layout("vgg16-397923af", ".pth", "vgg16", inputs.TORCHVISION, CHW, torchvision, writers.pth),
     Layout("the same", ".safetensors", "vgg16", inputs.TORCHVISION, CHW, torchvision, writers.safetensors),
+    Layout("vgg16 by torch.onnx", ".onnx", "vgg16", inputs.TORCHVISION, CHW, torchvision, writers.onnx),
     Layout("vgg16_from_caffe", ".pth", "vgg16", inputs.VGG, CHW, torchvision, writers.pth, bytes_input=True),
     Layout(
         "vgg16_features-amdegroot", ".pth", "vgg16", inputs.FEATURES_ONLY, CHW, features, writers.pth,

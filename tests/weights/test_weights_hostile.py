@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import wire
 
+from minifcn import models, onnxfile
 from minifcn.errors import WeightsError
 from minifcn.weights import opening, readers, writers
 
@@ -101,6 +102,22 @@ def mat_numbers(count: int) -> bytes:
     return struct.pack("<II", 7, 4 * count) + bytes(4 * count + -(4 * count) % 8)
 
 
+def initializer(fields: bytes) -> bytes:
+    """A ModelProto with one tensor of float32, "a.0", of which some fields are given."""
+    return wire.block(7, wire.block(5, wire.number(2, 1) + wire.block(8, b"a.0") + fields))
+
+
+def numbers(count: int) -> bytes:
+    return wire.number(1, count) + wire.block(9, bytes(4 * count))
+
+
+def outside(location: str, count: int = 1, name: str = "a.0") -> bytes:
+    """The same, but its numbers lie in another file."""
+    where = wire.block(13, wire.block(1, b"location") + wire.block(2, location.encode()))
+    tensor = wire.number(2, 1) + wire.block(8, name.encode()) + wire.number(1, count) + where + wire.number(14, 1)
+    return wire.block(7, wire.block(5, tensor))
+
+
 #: What it is -> (name, content for a call of os.system, what is said).
 HOSTILE = {
     "a pickle that calls os.system": ("a.pth", lambda run: torch_of(pickle.dumps({"a": run})), r"calls \w+\.system"),
@@ -136,6 +153,33 @@ HOSTILE = {
         "a.caffemodel",
         lambda run: wire.layer("a", "Convolution", [wire.block(7, wire.block(1, wire.varint(HUGE) * 2))]),
         "has 0 numbers",
+    ),
+    "an initializer of 2^60 bytes": ("a.onnx", lambda run: initializer(wire.block(9, b"", HUGE)), "are left"),
+    "an initializer of 2^60 numbers": ("a.onnx", lambda run: initializer(wire.number(1, HUGE)), "says shape"),
+    "an initializer of 2^40 numbers": ("a.onnx", lambda run: initializer(wire.number(1, 1 << 40)), "has 0 numbers"),
+    "no numbers, 2^60 times": ("a.onnx", lambda run: initializer(wire.number(1, 0) + wire.number(1, HUGE)), "whole"),
+    "an initializer of 999 axes": ("a.onnx", lambda run: initializer(wire.number(1, 1) * 999 + numbers(1)), "whole"),
+    "two initializers of one name": ("a.onnx", lambda run: initializer(numbers(0)) * 2, "two initializers 'a.0'"),
+    "weights in /etc/passwd": ("a.onnx", lambda run: outside("/etc/passwd"), "no file in its folder"),
+    "weights in a file above": ("a.onnx", lambda run: outside("../../../../etc/passwd"), "no file in its folder"),
+    "weights in a file of Windows above": ("a.onnx", lambda run: outside("..\\a"), "no file in its folder"),
+    "weights in a folder": ("a.onnx", lambda run: outside("."), "no file in its folder"),
+    "weights nowhere": ("a.onnx", lambda run: outside(""), "no file in its folder"),
+    "2^40 weights in the file itself": ("a.onnx", lambda run: outside("a.onnx", 1 << 40), "bytes at 0 of"),
+    "the same numbers over and over": (
+        "a.onnx",
+        lambda run: b"".join(outside("a.onnx", 400, name=f"{k}.0") for k in range(99)),
+        "of them not yet read",
+    ),
+    "an attribute of 2^60": (
+        "a.onnx",
+        lambda run: wire.block(7, wire.block(1, wire.block(5, wire.number(1, HUGE)))),
+        "without any array",
+    ),
+    "properties without end": (
+        "a.onnx",
+        lambda run: b"".join(wire.block(14, wire.block(1, b"%d" % k)) for k in range(20000)),
+        "without any array",
     ),
     "a number without end": ("a.caffemodel", lambda run: b"\xff" * 40, "ten bytes"),
     "an array of 2^60 numbers": ("a.npz", lambda run: zipped({"a.npy": header((HUGE,))}), "cannot be made"),
@@ -193,6 +237,13 @@ def legacy(path, arrays):
     torch.save(state, path, _use_new_zipfile_serialization=False)
 
 
+def exported(path, arrays):
+    """As `minifcn export` leaves it: a graph between the properties and the weights."""
+    pytest.importorskip("onnx", reason="onnx writes the file")
+    net = models.build("fcn32s", 2, "tiny", rng=np.random.default_rng(0))
+    onnxfile.write(path, net, {"mean": [1.0, 2.0, 3.0], "classes": ["a", "b"]}, onnxfile.Form(labels=True))
+
+
 def v1(path, arrays):
     writers.caffemodel_v1(path, arrays)
 
@@ -201,12 +252,16 @@ WRITERS = {
     "npz": (".npz", writers.npz), "npy": (".npy", writers.npy), "safetensors": (".safetensors", writers.safetensors),
     "h5": (".h5", writers.h5), "dagnn": (".mat", writers.dagnn), "simplenn": (".mat", writers.simplenn),
     "caffemodel": (".caffemodel", writers.caffemodel), "caffemodel v1": (".caffemodel", v1),
-    "pth": (".pth", writers.pth), "legacy pth": (".pth", legacy),
+    "pth": (".pth", writers.pth), "legacy pth": (".pth", legacy), "onnx": (".onnx", writers.onnx),
+    "onnx of minifcn": (".onnx", exported),
 }  # fmt: skip
 NEEDS = {"h5": "h5py", "dagnn": "scipy", "simplenn": "scipy"}
 
 
-@pytest.fixture(params=WRITERS)
+LONG = ("onnx of minifcn",)  # 600,000 numbers
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind in LONG)) for kind in WRITERS])
 def whole(request, tmp_path, rng):
     """A whole file of each kind, in a place of its own."""
     if request.param in NEEDS:

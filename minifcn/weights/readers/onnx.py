@@ -31,6 +31,8 @@ BFLOAT16, HALVES = 16, (10, 16)
 #: Operators whose second input is a matrix (in, out); Gemm's, unless it says otherwise.
 DENSE = (b"Gemm", b"MatMul")
 
+LARGEST = 1 << 48  # of an axis; beyond, even of no numbers NumPy makes no array
+
 
 class Beside:
     """The files that hold numbers of this one. Each is read once over at most: a few bytes stand for no more."""
@@ -137,6 +139,8 @@ def _tensor(message: memoryview, beside: Beside) -> tuple[str, np.ndarray | None
             place = value
     if kind not in DTYPES:
         return name, None
+    if max(dims, default=0) > LARGEST:
+        raise ValueError(f"{name!r} says shape {dims[:8]}")
     dtype, count = np.dtype(DTYPES[kind]), math.prod(dims)
     if place == EXTERNAL:
         data = beside.read(where, count * dtype.itemsize).view(dtype)
