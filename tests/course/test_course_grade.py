@@ -99,6 +99,11 @@ WILD = {
         0,
         "cannot be made",
     ),
+    "endless text": (
+        "class E(Exception):\n    def __str__(self):\n        while True: pass\n" + IN_TWICE.format("raise E"),
+        0,
+        "it took longer than",
+    ),
     "no Exception": (IN_TWICE.format("raise GeneratorExit('x')"), 0, "GeneratorExit: x"),
     "exit at import": (AT_IMPORT.format("raise SystemExit(3)"), 0, "the code stops Python (SystemExit: 3)"),
     "end at import": (AT_IMPORT.format("import os; os._exit(3)"), 0, "cannot be imported: the process ended by itself"),

@@ -56,6 +56,6 @@ def said(error: BaseException) -> str:
     """The kind and the message of an error, which may be of a class of the student's, with a message of gigabytes."""
     try:
         text = legible(str(error), MOST - 500)  # leaves room for where it was
-    except BaseException:
+    except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit):  # not a limit of time that strikes here
         text = "(its message cannot be made)"
     return f"{type(error).__name__}: {text}"
