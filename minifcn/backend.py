@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -149,6 +150,52 @@ class Sender:
         copy = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
         copy[...] = array
         return copy
+
+
+class Nccl:
+    """Sums arrays over processes, each with a GPU of its own, in place and beside the device's other work.
+
+    It takes the GPU of the number that the process has among those of its machine, `local` = (number, how many). share:
+    gives every process what the first one passes to it. Raises BackendError if there are not GPUs enough, or no NCCL.
+    """
+
+    def __init__(
+        self, xp: Namespace, rank: int, size: int, local: tuple[int, int], share: Callable[[Any], Any]
+    ) -> None:
+        number, processes = local
+        devices = xp.cuda.runtime.getDeviceCount()
+        if processes > devices:
+            raise BackendError(
+                f"device gpu: {processes} processes on a machine with {devices} GPU{'s' * (devices != 1)}: NCCL wants "
+                f"a GPU for each; start at most {devices} on it"
+            )
+        nccl = xp.cuda.nccl
+        if not nccl.available:
+            raise BackendError(
+                "device gpu: CuPy finds no NCCL, which sums the gradients of several GPUs; "
+                "pip install nvidia-nccl-cu12 (or -cu13), or train on one process"
+            )
+        xp.cuda.Device(number).use()
+        self._xp, self._sum = xp, nccl.NCCL_SUM
+        self._types = {"f4": nccl.NCCL_FLOAT32, "f8": nccl.NCCL_FLOAT64, "i8": nccl.NCCL_INT64}
+        self._communicator = nccl.NcclCommunicator(size, share(nccl.get_unique_id() if rank == 0 else None), rank)
+        self._stream = xp.cuda.Stream(non_blocking=True)
+
+    def add(self, array: Array) -> Array:
+        """Begins to sum an array, once what the device has been asked for so far is done. Returns what will hold the
+        sum after `finish`: the array, or a contiguous copy."""
+        array = self._xp.ascontiguousarray(array)
+        self._stream.wait_event(self._xp.cuda.get_current_stream().record())
+        pointer, kind = array.data.ptr, self._types[array.dtype.str[1:]]
+        self._communicator.allReduce(pointer, pointer, array.size, kind, self._sum, self._stream.ptr)
+        return array
+
+    def progress(self) -> None:
+        """Nothing to do: the device goes on by itself."""
+
+    def finish(self) -> None:
+        """The device's work waits for the sums from here on; the host does not."""
+        self._xp.cuda.get_current_stream().wait_event(self._stream.record())
 
 
 class Timer:

@@ -133,10 +133,12 @@ def evaluate(
     stop: Callable[[], bool] = lambda: False,
     available: int | None = None,
     watch: Callable[[int, Sample, list[np.ndarray]], object] = lambda i, sample, labels: None,
+    part: slice = slice(None),
 ) -> list[ConfusionMatrix] | None:
     """A confusion matrix for each task, of predictions on the first `limit` samples; None if `stop()` became true.
 
     available: as for `label_maps`. watch: shown the number of each sample, the sample, and its label map of each task.
+    part: only these of the samples, where others do the rest.
 
     Raises DataError if the data set is empty, or if it and the net have different tasks or numbers of classes.
     """
@@ -150,7 +152,7 @@ def evaluate(
     if count == 0:
         raise DataError(f"{dataset.name}: no samples to evaluate on")
     confusions = [ConfusionMatrix(classes, dataset.ignore_index) for classes in models.tasks_of(net).values()]
-    for i in tqdm(range(count), "evaluating", unit="picture", leave=False, disable=None if progress else True):
+    for i in tqdm(range(count)[part], "evaluating", unit="picture", leave=False, disable=None if progress else True):
         if stop():
             return None
         sample = dataset[i]

@@ -59,6 +59,8 @@ class Net(Graph):
         self._strict = False
         self._training = True
         self._passes = 0
+        #: (first, whole), where the pictures of a training pass are a part of a larger batch: see `Layer.part`.
+        self.part: tuple[int, int] | None = None
 
     # --- running ------------------------------------------------------------------------------------------------------
 
@@ -113,6 +115,7 @@ class Net(Graph):
             xs = tuple(values[i] for i in node.inputs) if node.inputs else (next(feed),)
             node.layer.keeps_cache = not self._inference
             node.layer.training = self._training and not self._inference
+            node.layer.part = None if self._inference else self.part
             if isinstance(node.layer, ReLU):
                 node.layer.packs = k in packing
             y = values[k] = self._run(node, xs, k in along, bool(node.inputs) and node.inputs[0] in along)

@@ -10,13 +10,14 @@ import dataclasses
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from minifcn import backend, checkpoint, data, models, parallel, recipes, weights
+from minifcn import backend, checkpoint, data, distributed, models, recipes, weights
 from minifcn import config as configuration
-from minifcn.command import Parser, add_memory_flag, memory_budget, reports_errors
+from minifcn.command import Parser, add_memory_flag, reports_errors
 from minifcn.config import TrainConfig
 from minifcn.data import mean_of, num_classes_of
 from minifcn.errors import CheckpointError, ConfigError
@@ -43,6 +44,7 @@ examples:
   minifcn train --dry-run --net fcn32s --preset vgg16    what would it need? nothing is trained
   minifcn train --config settings.toml --lr 0.01         settings from a file, one of them changed
   minifcn train --resume runs/NAME                       goes on bit for bit after Ctrl-C
+  mpiexec -n 4 minifcn train --distributed               each of four processes takes a quarter of every batch
 
 exit status: 0 trained, 1 --dry-run found the data unfit, 2 bad input, 130 stopped by Ctrl-C
 """
@@ -50,8 +52,14 @@ exit status: 0 trained, 1 --dry-run found the data unfit, 2 bad input, 130 stopp
 
 @reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
-    """Parse, build, check, loop."""
+    """Parse, then train: alone, or as one of several processes."""
     arguments = _parser().parse_args(argv)
+    with distributed.joined(arguments.distributed) as group:
+        return run(arguments, group)
+
+
+def run(arguments: argparse.Namespace, group: distributed.Group) -> int:
+    """Build, check, loop."""
     if arguments.resume:
         config, saved = _resumed(arguments)
     else:
@@ -59,18 +67,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     stages = stages_of(config)
     _echo(config, stages)
 
-    if config.threads:
-        parallel.set_threads(config.threads)
+    for line in group.equip(config.threads, backend.for_device(config.device)):
+        print(line)
     train, val = open_sets(config)
     if not config.mean and mean_of(train) != data.MEAN_BGR:  # where no weights have been trained with another
         config = dataclasses.replace(config, mean=",".join(map(str, mean_of(train))))
         print(f"  mean = {config.mean} ({train.name}'s own)")
     classes = num_classes_of(train)
-    objective = Objective(config, train)
+    objective = Objective(config, train, group)
 
     # Before a batch is made, which may be too large itself.
-    shape = dry_run.batch_shape(config, train)
-    available = memory_budget(arguments.memory_limit, objective.xp)
+    shape = dry_run.batch_shape(config, train, group.size)
+    available = dry_run.available(arguments.memory_limit, objective.xp, group)
     designs = [design(config, stage, classes) for stage in stages]
     plans = [dry_run.memory(net, shape, available) for net in designs]
     for lines in (*(lines for _, lines in plans), dry_run.crop_warnings(config, train)):
@@ -86,6 +94,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         loader = data.Loader(
             train, config.batch_size, config.seed, augmentation(config), start_step=start * config.iter_size,
             mean=configuration.mean_of(config), modalities=models.modalities_of(config.net), xp=objective.xp,
+            part=group.share(config.batch_size),
         )  # fmt: skip
         stack.enter_context(loader)
         stage = _stage_of(saved, stages) if saved else stages[0]
@@ -100,7 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.dry_run:
             return dry_run.report(net, first, objective, train, val)
 
-        folder = RunFolder.existing(arguments.resume) if arguments.resume else RunFolder.create(arguments.out, config)
+        make = partial(RunFolder.create, arguments.out, config)
+        folder = RunFolder.existing(arguments.resume) if arguments.resume else RunFolder(Path(group.told(make)))
         print(f"run folder {folder}", flush=True)
         init = {"file": Path(config.init).name, "sha256": sha256(config.init)} if config.init and not saved else None
         session = Session(config, folder, stages, objective, loader, train, val, init)
@@ -108,12 +118,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if saved:
             session.restore(saved)
             saved = None  # as large as weights and velocities
-        if arguments.resume:
+        if arguments.resume and group.leads:
             folder.write_config(config)  # only now: a run that cannot go on stays as it was
 
         stack.enter_context(checks.no_warnings())
-        stop = stack.enter_context(Interrupt())
-        progress = stack.enter_context(Progress(session.step, stages[-1].end, config.log_every))
+        stop = stack.enter_context(Interrupt(group))
+        progress = stack.enter_context(Progress(session.step, stages[-1].end, config.log_every, group.leads))
         for following in stages[stage.index :]:
             if following is not stage:
                 net = build(config, classes, initialise=True, stage=following)
@@ -156,6 +166,7 @@ def _parser() -> Parser:
     parser.add_argument("--config", metavar="FILE", default="", help="TOML file of settings; run folders have one")
     parser.add_argument("--out", metavar="DIR", default="", help="folder of the run [runs/DATE-NET-DATA]")
     parser.add_argument("--resume", metavar="RUN", default="", help="go on with the run in this folder")
+    parser.add_argument("--distributed", action="store_true", help="one net on all processes that mpiexec starts")
     parser.add_argument("--dry-run", action="store_true", help="plan, memory, data, loss at start; trains nothing")
     add_memory_flag(parser)
     configuration.add_flags(parser)

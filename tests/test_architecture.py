@@ -25,7 +25,7 @@ FLOORS = (
     {"plan", "init", "strict"},
     {"graph"},
     {"net"},
-    {"models"},
+    {"models", "distributed"},
     # Rooms above the engine may use one another; `test_rooms_do_not_import_each_other_in_circles` keeps them apart.
     {"weights", "data", "optim", "recipes", "metrics", "checkpoint", "config", "command", "inspection", "gradcheck"},
     {"inference", "training", "beside", "onnxfile"},
@@ -42,6 +42,7 @@ ENGINE = frozenset().union(*FLOORS[:10])
 OWNERS = {
     "cupy": {"backend"},
     "torch": set(),
+    "mpi4py": {"distributed"},
     "threadpoolctl": {"parallel"},
     "pickle": set(),
     "matplotlib": {"inspection"},

@@ -40,6 +40,13 @@ class Batch:
     more_x: tuple[NDArray[np.float32], ...] = ()
     more_labels: tuple[NDArray[np.uint8], ...] = ()
     sent: Sent | None = None  # inputs and targets on their way to a device
+    first: int = 0  # where this is a part of a larger batch: the number of its first picture there
+    whole: int = 0  # and how many pictures that has; 0: it is no part
+
+    @property
+    def of(self) -> int:
+        """The pictures of the whole batch."""
+        return self.whole or len(self.names)
 
     @property
     def inputs(self) -> tuple[NDArray[np.float32], ...]:
@@ -53,6 +60,16 @@ class Batch:
         """Inputs and targets on a device: as the loader has sent them ahead, or moved there now."""
         arrays = self.sent.receive() if self.sent else tuple(to(a, xp) for a in (*self.inputs, *self.targets))
         return arrays[: len(self.inputs)], arrays[len(self.inputs) :]
+
+    def padded(self, height: int, width: int) -> Batch:
+        """The batch at this size, with the mean (0 in x) and 255 beyond; itself if it has it."""
+        below, right = height - self.labels.shape[1], width - self.labels.shape[2]
+        if not below and not right:
+            return self
+        xs = [np.pad(x, ((0, 0), (0, 0), (0, below), (0, right))) for x in self.inputs]
+        around = ((0, 0), (0, below), (0, right))
+        labels = [np.pad(target, around, constant_values=IGNORE) for target in self.targets]
+        return replace(self, x=xs[0], labels=labels[0], more_x=tuple(xs[1:]), more_labels=tuple(labels[1:]), sent=None)
 
 
 def collate(
@@ -78,7 +95,8 @@ class Loader:
 
     Epoch e is a permutation of the set drawn from `default_rng([seed, e])`; batches cut the chain of epochs in pieces
     of `batch_size`. What goes wrong in the background, a `DataError` say, is raised by the `next` whose batch it was.
-    With `xp` of a GPU each batch is also sent there while the net still computes: see `Batch.on`.
+    With `xp` of a GPU each batch is also sent there while the net still computes: see `Batch.on`. With `part`, batches
+    are those pictures of them alone, the same as in the whole batch but for its common size: see `Batch.padded`.
     """
 
     def __init__(
@@ -93,6 +111,7 @@ class Loader:
         mean: Sequence[float] = MEAN_BGR,
         modalities: Sequence[str] = COLOUR,
         xp: Namespace = np,
+        part: slice | None = None,
     ) -> None:
         if min(batch_size, workers) < 1 or min(seed, start_step) < 0 or not len(dataset):
             raise DataError(
@@ -106,6 +125,7 @@ class Loader:
         self.shuffle = shuffle
         self.mean = mean
         self.modalities = tuple(modalities)
+        self.part = part or slice(0, batch_size)
         self._next_step = start_step
         self._sender = None if xp is np else Sender(xp)
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="minifcn-loader")
@@ -131,8 +151,10 @@ class Loader:
 
     def batch(self, step: int) -> Batch:
         """Batch `step`, made here and now."""
-        samples = [self._sample(i, step, n) for n, i in enumerate(self.indices(step))]
-        return collate(samples, step, self.mean, self.modalities)
+        numbered = list(enumerate(self.indices(step)))[self.part]
+        samples = [self._sample(i, step, n) for n, i in numbered]
+        batch = collate(samples, step, self.mean, self.modalities)
+        return batch if len(samples) == self.batch_size else replace(batch, first=numbered[0][0], whole=self.batch_size)
 
     def _sent(self, step: int) -> Batch:
         """Batch `step`, on its way to the device."""

@@ -74,6 +74,9 @@ class Layer(ABC):
         self.training = True  # False: dropout passes everything
         self.keeps_cache = True  # False: nothing is kept for a backward pass
         self.wants_dx = True  # False: backward may return None for the inputs' gradients
+        # (first, whole): the pictures are those from `first` on of a batch of `whole`, and what depends on their number
+        # (dropout's draws, how a convolution is computed) is to be as it would be for all of it.
+        self.part: tuple[int, int] | None = None
         self._cache: Any = None
 
     @abstractmethod

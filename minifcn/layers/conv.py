@@ -105,9 +105,10 @@ class Conv2d(_Convolution):
         (x,) = xs
         w, b = self._weight_and_bias()
         _, stride, padding, dilation, groups = self.geometry
-        y, cache = ops.conv2d(
-            x, w, b, stride, padding, dilation, groups, algorithm=self.algorithm, rectify=self.rectify
-        )
+        algorithm = self.algorithm
+        if self.part is not None:
+            algorithm = self._choice(self.part[1], self.out_shape(x.shape), x.dtype)
+        y, cache = ops.conv2d(x, w, b, stride, padding, dilation, groups, algorithm=algorithm, rectify=self.rectify)
         self._keep(cache)
         return y
 
@@ -130,14 +131,17 @@ class Conv2d(_Convolution):
     def cost(self, *shapes: Shape, itemsize: int = 4) -> Cost:
         n, _, *size = y = self.out_shape(*shapes)
         weight = self.params["weight"].data.shape
-        dtype = np.dtype(f"f{itemsize}")
-        how = choose(self.algorithm, n, self.in_channels, self.out_channels, (y[2], y[3]), self.geometry, dtype)
+        how = self._choice(n, y, np.dtype(f"f{itemsize}"))
         needs = workspaces.conv2d(tuple(shapes[0]), weight, self.geometry, (y[2], y[3]), itemsize, how)
         return self._cost(prod(size) * n * prod(weight), needs, how)
 
     def coords(self) -> coords.Coords:
         kernel, stride, padding, dilation, _ = self.geometry
         return coords.window(kernel, stride, padding, dilation)
+
+    def _choice(self, images: int, y: Shape, dtype: np.dtype) -> str:
+        """How it is computed for so many pictures."""
+        return choose(self.algorithm, images, self.in_channels, self.out_channels, (y[2], y[3]), self.geometry, dtype)
 
 
 class ConvTranspose2d(_Convolution):

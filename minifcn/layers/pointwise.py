@@ -76,7 +76,7 @@ class Dropout(Layer):
         self.p, self.rng = p, rng
 
     def forward(self, *xs: Array) -> Array:
-        y, cache = ops.dropout(xs[0], self.p, self.rng if self.training else None)
+        y, cache = ops.dropout(xs[0], self.p, self.rng if self.training else None, self.part)
         self._keep(cache)
         return y
 

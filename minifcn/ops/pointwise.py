@@ -40,20 +40,37 @@ class DropoutCache(NamedTuple):
     factor: float
 
 
-def dropout(x: Array, p: float, rng: np.random.Generator | None) -> tuple[Array, DropoutCache]:
+def dropout(
+    x: Array, p: float, rng: np.random.Generator | None, part: tuple[int, int] | None = None
+) -> tuple[Array, DropoutCache]:
     """Zero each element with probability p and scale the others by 1/(1-p), so that the mean stays (inverted dropout).
 
     The mask is drawn on the host from `rng`, so NumPy and CuPy drop the same elements. With p = 0 or rng None, x itself
-    is returned. Raises ShapeError unless 0 <= p < 1.
+    is returned. part: (first, whole), where x is the pictures from `first` on of a batch of `whole`: the mask is that
+    batch's, and `rng` goes on as after it. Raises ShapeError unless 0 <= p < 1, and x is within the whole.
     """
     if not 0 <= p < 1:
         raise ShapeError(f"dropout: expected 0 <= p < 1, got {p}")
+    first, whole = part or (0, len(x))
+    if not 0 <= first <= first + len(x) <= whole:
+        raise ShapeError(f"dropout: {len(x)} pictures from number {first} on are no part of a batch of {whole}")
     if p == 0 or rng is None:
         return x, DropoutCache(None, 1.0)
     xp = xp_of(x)
-    kept = xp.asarray(rng.random(x.shape, dtype=np.float32) >= p)
+    kept = xp.asarray(_drawn(rng, x.shape, first, whole) >= p)
     cache = DropoutCache(kept, 1 / (1 - p))
     return _masked(x, cache), cache
+
+
+def _drawn(rng: np.random.Generator, shape: tuple[int, ...], first: int, whole: int) -> np.ndarray:
+    """The numbers of the pictures from `first` on, of those that `rng` draws for all `whole` of them."""
+    if shape[0] == whole:
+        return rng.random(shape, dtype=np.float32)
+    drawn = np.empty(shape, np.float32)
+    other = np.empty(shape[1:], np.float32)  # of pictures that are not here, one after the other
+    for n in range(whole):
+        rng.random(dtype=np.float32, out=drawn[n - first] if 0 <= n - first < len(drawn) else other)
+    return drawn
 
 
 def dropout_backward(dy: Array, cache: DropoutCache) -> tuple[Array]:

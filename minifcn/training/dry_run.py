@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 
+import numpy as np
+
+from minifcn.backend import Namespace
+from minifcn.command import memory_budget
 from minifcn.config import TrainConfig
 from minifcn.data import IGNORE, Batch
 from minifcn.data.check import examine
 from minifcn.data.dataset import Dataset, tasks_of
+from minifcn.distributed import Group
 from minifcn.errors import DataError
 from minifcn.net import Net
 from minifcn.training.objective import Objective
@@ -17,12 +22,22 @@ from minifcn.training.sets import Subset
 LOOKED_AT = 200  # samples of each set; `minifcn data check` reads all
 
 
-def batch_shape(config: TrainConfig, train: Dataset) -> tuple[int, int, int, int]:
-    """(N, 3, H, W) of batches, before one is made: of crops, or of the first picture at its largest under --scale."""
+def batch_shape(config: TrainConfig, train: Dataset, processes: int = 1) -> tuple[int, int, int, int]:
+    """(N, 3, H, W) of batches, before one is made: of crops, or of the first picture at its largest under --scale.
+
+    N: the largest share that one of the processes has.
+    """
+    pictures = -(-config.batch_size // processes)
     if config.crop and not config.overfit:
-        return config.batch_size, 3, config.crop, config.crop
+        return pictures, 3, config.crop, config.crop
     height, width = _largest(config, train)
-    return config.batch_size, 3, height, width
+    return pictures, 3, height, width
+
+
+def available(limit: int | None, xp: Namespace, group: Group) -> int:
+    """Bytes that this process may take: of `limit`, or of the memory that is free, which those of a machine share."""
+    free = memory_budget(limit, xp)
+    return free if limit is not None or xp is not np else free // group.local_size
 
 
 def crop_warnings(config: TrainConfig, train: Dataset) -> list[str]:
@@ -79,7 +94,8 @@ def report(net: Net | None, batch: Batch | None, objective: Objective, train: Da
         return 1 if problems else 0
     value = float(objective.loss(net, batch)[0])
     classes = [len(task.classes) for task in tasks_of(train)]
-    counted = [max(1, int((target != IGNORE).sum()) / len(batch.names)) for target in batch.targets]
+    pixels = objective.group.sum(np.array([int((target != IGNORE).sum()) for target in batch.targets]))
+    counted = [max(1, int(count) / batch.of) for count in pixels]
     if objective.reduction == "mean":
         counted = [1.0] * len(classes)
     knowing_nothing = sum(n * math.log(count) for n, count in zip(counted, classes, strict=True)) / counted[0]

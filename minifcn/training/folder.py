@@ -104,16 +104,17 @@ class RunFolder:
 
 
 class Log:
-    """The rows of log.csv; `tasks` names those beyond the first.
+    """The rows of log.csv; `tasks` names those beyond the first. Without `writes` they are in memory alone.
 
     Losses stay on the device until `settle`, so that a GPU is not waited for at every step.
     """
 
-    def __init__(self, path: Path, tasks: Sequence[str] = ()) -> None:
+    def __init__(self, path: Path, tasks: Sequence[str] = (), writes: bool = True) -> None:
         self.rows: list[dict[str, Any]] = []
         self.columns = [*COLUMNS, *(f"{task}_{measure}" for task in tasks for measure in MEASURES)]
         self._tasks = tasks
         self._path = path
+        self._writes = writes
         self._pending: list[tuple[dict[str, Any], Array]] = []
         self._written = 0
 
@@ -161,6 +162,8 @@ class Log:
 
     def write(self) -> None:
         """Appends the settled rows to the file: all of them, or none."""
+        if not self._writes:
+            return
         if self._written == 0:
             self._rewrite()
             return
@@ -173,6 +176,8 @@ class Log:
         self._written = len(self.rows)
 
     def _rewrite(self) -> None:
+        if not self._writes:
+            return
         with atomic_path(self._path) as beside, open(beside, "w", newline="", encoding="utf-8") as file:
             writer = self._writer(file)
             writer.writeheader()

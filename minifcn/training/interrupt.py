@@ -7,17 +7,22 @@ import signal
 import threading
 from types import FrameType
 
+from minifcn.distributed import ALONE, Group
+
 
 class Interrupt:
     """In a `with`, Ctrl-C and SIGTERM only set `requested`; a second one stops at once, as ever.
 
-    Signals reach Python's main thread alone, so elsewhere this changes nothing.
+    Signals reach Python's main thread alone, so elsewhere this changes nothing. In a group of processes they come to
+    each at another moment, or to one alone: all stop once they have agreed to.
     """
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
+    def __init__(self, group: Group = ALONE) -> None:
         self.requested = False
+        self._group = group
+        self._agreed = False
         self._before: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Interrupt:
@@ -29,7 +34,12 @@ class Interrupt:
         self._restore()
 
     def __call__(self) -> bool:
-        return self.requested
+        """Whether to stop: the same in all processes."""
+        return self.requested if self._group.size == 1 else self._agreed
+
+    def agree(self) -> None:
+        """All processes stop if one was asked to: each must call this at the same point of its work."""
+        self._agreed = self._group.any(self.requested)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True

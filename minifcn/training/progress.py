@@ -11,10 +11,11 @@ from tqdm import tqdm
 class Progress:
     """Loss, learning rate, steps per second and the time left. Use it in a `with`."""
 
-    def __init__(self, start: int, total: int, every: int) -> None:
+    def __init__(self, start: int, total: int, every: int, bar: bool = True) -> None:
         self._total, self._every = total, every
         self._first, self._since = start, time.perf_counter()
-        self._bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True) if sys.stderr.isatty() else None
+        shown = bar and sys.stderr.isatty()
+        self._bar = tqdm(total=total, initial=start, unit="step", dynamic_ncols=True) if shown else None
 
     def step(self, step: int, loss: float | None, lr: float) -> None:
         """After step number `step` (from 1); `loss` is the last one read."""

@@ -108,7 +108,7 @@ class Sampling:
         rows, columns = cells_of(net, *batch.labels.shape[1:]).shape
         if self.patches >= rows * columns:
             return [f"warning: patches {self.patches}: pictures have {rows}x{columns} cells, so that all of them count"]
-        if (expected := self.p * rows * columns * len(batch.labels)) < 1:
+        if (expected := self.p * rows * columns * batch.of) < 1:
             return [
                 f"warning: loss_sampling {self.p:g}: {rows}x{columns} cells a picture make {expected:.2g} that count "
                 "in a batch: most batches teach nothing"
@@ -120,10 +120,10 @@ class Sampling:
         if self.p == 1 and not self.patches:
             return None
         cells = cells_of(net, *batch.labels.shape[1:])
-        shape = (len(batch.labels), *cells.shape)
+        shape = (batch.of, *cells.shape)
         rng = np.random.default_rng([self.seed, batch.step, 3])  # a stream that neither loader nor net draws from
         kept = choose(rng, shape, self.patches) if self.patches else sample(rng, shape, self.p)
-        return cells.mask(kept)
+        return cells.mask(kept[batch.first : batch.first + len(batch.labels)])
 
 
 def _nearest(axis: Axis, pixels: int, cells: int) -> NDArray[np.intp]:

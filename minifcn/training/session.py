@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,12 @@ from minifcn.config import TrainConfig, mean_of
 from minifcn.data.dataset import Dataset, told_of
 from minifcn.inference import evaluate, label_maps
 from minifcn.inspection import plots
-from minifcn.metrics import Scores, table
+from minifcn.metrics import ConfusionMatrix, Scores, table
 from minifcn.net import Net
 from minifcn.optim import MomentumSGD
 from minifcn.training import checks
 from minifcn.training.folder import Log, RunFolder
+from minifcn.training.interrupt import Interrupt
 from minifcn.training.objective import Objective
 from minifcn.training.progress import Progress
 from minifcn.training.stages import Stage, stage_table
@@ -41,10 +41,11 @@ class Session:
     ) -> None:
         self.config, self.folder, self.stages = config, folder, stages
         self.objective, self.loader = objective, loader
+        self.group = objective.group
         self.val = val
         self.mean = mean_of(config)  # of the pictures
         self.init = init  # file and sha256 of the weights that it began with
-        self.log = Log(folder.log, [task.name for task in data.tasks_of(train)[1:]])
+        self.log = Log(folder.log, [task.name for task in data.tasks_of(train)[1:]], self.group.leads)
         self.step = 0
         self.stage: Stage
         self.net: Net
@@ -65,6 +66,7 @@ class Session:
     def restore(self, saved: checkpoint.Checkpoint) -> None:
         """Goes on where a checkpoint was made, in the stage that has begun."""
         checkpoint.restore(saved, self.net, self.sgd)
+        self.group.check_alike(self.net)
         self.step = saved.state["step"]
         self.init = saved.state.get("init")
         # A run that was complete is evaluated once more, to be reported.
@@ -72,6 +74,7 @@ class Session:
         self._saved = self.stage, self.step, self._evaluated
         self._seconds = saved.state["seconds"]
         self.log.go_on(self.step)
+        self._expect()
 
     def record(self, loss: Array) -> None:
         """Notes the loss of the step under way. On the CPU, and at times on a GPU, makes sure that it is finite."""
@@ -79,17 +82,18 @@ class Session:
         if self.objective.xp is np or self._due(self.step + 1):
             self._settle()
 
-    def advance(self, progress: Progress, stop: Callable[[], bool]) -> None:
+    def advance(self, progress: Progress, stop: Interrupt) -> None:
         """One more update is made: evaluates and saves if it is time to, or if `stop()`."""
         self.step += 1
+        stop.agree()
         progress.step(self.step, self.log.rows[-1]["loss"] if self.log.rows else None, self.sgd.lr)
         self._evaluated = not self._evaluation_due()
         self.complete(progress, stop)
 
-    def complete(self, progress: Progress, stop: Callable[[], bool]) -> None:
+    def complete(self, progress: Progress, stop: Interrupt) -> None:
         """What is still to be done after the current step: also at a resume, when Ctrl-C had cut it short."""
         if not self._evaluated and not stop():
-            confusions = evaluate(self.net, self.val, progress=False, mean=self.mean, stop=stop)
+            confusions = self._evaluate(stop)
             if confusions is not None:
                 self._evaluated, self._scores = True, [confusion.scores() for confusion in confusions]
                 self.log.score(self._scores)
@@ -99,7 +103,7 @@ class Session:
                         f"pixel accuracy {scores.pixel_accuracy:.4f} on {self.val.name}"
                     )
         if self._due(self.step):
-            self.log.write()
+            self.group.told(self.log.write)
         every = self.config.checkpoint_every
         if stop() or self.step in (self.stage.start, self.stage.end) or (every and self.step % every == 0):
             self._save()  # at step 0 too: a disk without room for a checkpoint shows before hours are spent
@@ -109,10 +113,13 @@ class Session:
         about = {**told_of(self._tasks), "mean": self.mean, "source": "minifcn train"}
         if self.init:
             about["init"] = self.init
-        weights.save(self._weights(self.stage), self.net, about)
+        self.group.told(lambda: weights.save(self._weights(self.stage), self.net, about))
 
     def finish(self) -> None:
         """Leaves pictures in the folder and prints what was reached."""
+        self.group.told(self._finish)
+
+    def _finish(self) -> None:
         plots.curves(self.log.rows, self.folder.curves)
         self._draw_samples()
         print(f"\n{self.val.name}, {len(self.val)} pictures, after {self.step} steps in {self._elapsed():.0f} s\n")
@@ -133,13 +140,32 @@ class Session:
         self.log.write()
         raise checks.explain_loss(
             self.net, step, loss, self.stage.lr, self.config,
-            rerun=lambda: self.objective.accumulate(self.net, batches, self.config.iter_size),
+            rerun=lambda: self.objective.alone().accumulate(self.net, batches, self.config.iter_size),
         )  # fmt: skip
 
+    def _evaluate(self, stop: Interrupt) -> list[ConfusionMatrix] | None:
+        """On all pictures, each process on some of them; None if one was asked to stop in the middle."""
+        mine = slice(self.group.rank, None, self.group.size)
+        confusions = evaluate(
+            self.net, self.val, progress=False, mean=self.mean, stop=lambda: stop.requested, part=mine
+        )
+        stop.agree()
+        if self.group.any(confusions is None):
+            return None
+        for confusion in confusions or ():
+            confusion.matrix = self.group.sum(confusion.matrix)
+        return confusions
+
     def _save(self) -> None:
+        self.group.check_alike(self.net)
         if self._saved == (self.stage, self.step, self._evaluated):
             return
         self._settle()
+        self.group.told(self._write_checkpoint)
+        self._saved = self.stage, self.step, self._evaluated
+        self._expect()
+
+    def _write_checkpoint(self) -> None:
         self.log.write()  # before the checkpoint: on resume, rows beyond it are cut off, but none may be missing
         state = {
             "stage": self.stage.net,
@@ -150,7 +176,6 @@ class Session:
             "config": dataclasses.asdict(self.config),
         }
         checkpoint.save(self.folder.checkpoint, self.net, self.sgd, state)
-        self._saved = self.stage, self.step, self._evaluated
         if 0 < self.step < self.stages[-1].end:
             plots.curves(self.log.rows, self.folder.curves)
 
@@ -173,6 +198,13 @@ class Session:
             else:
                 last = self.stage.title
                 plots.samples([(s.name, s.image, s.labels[k], labels[last]) for s, labels in shown], *about)
+
+    def _expect(self) -> None:
+        """From now on a process that is killed says that there is something to go on from."""
+        self.group.expect(
+            f"The last checkpoint in {self.folder} is whole; go on with: mpiexec -n {self.group.size} minifcn train "
+            f"--resume {self.folder} --distributed"
+        )
 
     def _weights(self, stage: Stage) -> Path:
         return self.folder.weights if stage == self.stages[-1] else self.folder.stage_weights(stage.net)

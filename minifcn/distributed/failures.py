@@ -1,0 +1,180 @@
+"""When one process of a group fails, all end, and each says why. Three ways to fail:
+
+An error in Python. The process tells it, then ends all of them through MPI (`Reporter`); an error that all of them meet
+alike, a wrong setting say, is told once.
+
+Killed, by the system for lack of memory, say. Launchers then end the other processes: MPICH's mpiexec by SIGKILL, at
+once, so that none of them can say a word. A shell at each process's side says it instead (`LastWords`).
+
+Silent: its machine is gone, or it hangs, and the launcher does not notice. Each process listens to another one's
+`Pulse`, and ends all when it has heard nothing for `SILENCE` seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import numpy as np
+
+from minifcn.errors import MinifcnError
+
+SILENCE = 45.0  # seconds
+BEAT = 1.0
+PATIENCE = 3.0  # seconds in which an error that all processes meet shows in all of them
+
+
+class LastWords:
+    """What a process says when it is killed: a shell at its side prints the last line that it was given, if any, when
+    the pipe between them ends. Where there is no shell, nobody says anything."""
+
+    _SCRIPT = 'last=; while IFS= read -r line; do last=$line; done; [ -z "$last" ] || printf "%s\\n" "$last" >&2'
+
+    def __init__(self) -> None:
+        self._shell: subprocess.Popen | None = None
+        self._who = ""
+        with suppress(OSError):
+            # A session of its own: what is sent to the process, or to its group, does not reach the shell.
+            self._shell = subprocess.Popen(
+                ["/bin/sh", "-c", self._SCRIPT],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def begin(self, rank: int, size: int) -> None:
+        """From now on there is something to say."""
+        self._who = (
+            f"rank {rank} of {size} (process {os.getpid()}): ended from outside. Either it died itself, for lack of "
+            "memory, say, or another rank did or failed, and all were ended."
+        )
+        self.set("No checkpoint had been written yet")
+
+    def set(self, text: str) -> None:
+        """What became of the run, and how to go on."""
+        if self._shell and self._shell.stdin:
+            with suppress(OSError):
+                self._shell.stdin.write(f"{self._who} {text}".replace("\n", " ").encode() + b"\n")
+                self._shell.stdin.flush()
+
+    def take_back(self) -> None:
+        """The process ends of itself: there is nothing to say."""
+        if self._shell and self._shell.stdin:
+            with suppress(OSError):
+                self._shell.stdin.write(b"\n")
+                self._shell.stdin.close()
+            self._shell.wait()
+            self._shell = None
+
+
+class Reporter:
+    """Tells the errors of processes, once if all of them meet the same."""
+
+    def __init__(self, mpi: Any, comm: Any) -> None:
+        self._mpi, self._comm = mpi, comm
+
+    @contextmanager
+    def watching(self, words: LastWords) -> Iterator[None]:
+        """In it, an error that all processes meet alike goes on in the first, and ends the others in silence. One that
+        they do not share is told by each process that has it; and if another is without, the first of them ends all."""
+        try:
+            yield
+        except SystemExit:
+            raise
+        except BaseException as error:
+            text, status = _described(error)
+            together = self._all_fail()
+            if together and self._alike(text):
+                if self._comm.Get_rank() == 0:
+                    raise
+                raise SystemExit(status) from None
+            sys.stdout.flush()
+            print(f"rank {self._comm.Get_rank()}: {text}", file=sys.stderr, flush=True)
+            if together:
+                raise SystemExit(status) from None
+            words.take_back()
+            self._comm.Abort(status)
+
+    def _all_fail(self) -> bool:
+        """Whether all processes come here. Who does not, waits for this one elsewhere, and would wait for ever."""
+        request, end = self._comm.Ibarrier(), time.monotonic() + PATIENCE
+        while not request.Test():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.01)
+        return True
+
+    def _alike(self, text: str) -> bool:
+        code = zlib.crc32(text.encode())
+        ends = np.empty(2, np.int64)
+        self._comm.Allreduce(np.array([code, -code], np.int64), ends, op=self._mpi.MAX)
+        return bool(ends[0] == -ends[1])
+
+
+def _described(error: BaseException) -> tuple[str, int]:
+    """What to print of an error, and the process's exit status: as `command.reports_errors` has them."""
+    if isinstance(error, KeyboardInterrupt):
+        return "stopped", 130
+    if isinstance(error, MinifcnError):
+        return f"error: {error}", 2
+    if isinstance(error, MemoryError):
+        return f"error: out of memory ({error}); smaller batches or crops need less, and so do more processes", 2
+    return "".join(traceback.format_exception(error)), 1
+
+
+class Pulse:
+    """In a `with`, a thread that lets the next process hear of this one every second, and listens to the one before."""
+
+    def __init__(self, mpi: Any, comm: Any, words: LastWords) -> None:
+        self._comm, self._words = comm, words
+        self._done = threading.Event()
+        # An MPI that may not be called by two threads at once must do without.
+        beats = comm.Get_size() > 1 and mpi.Query_thread() >= mpi.THREAD_MULTIPLE
+        self._thread = threading.Thread(target=self._beat, name="minifcn-pulse", daemon=True) if beats else None
+
+    def __enter__(self) -> Pulse:
+        if self._thread:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._done.set()
+        if self._thread:
+            self._thread.join()
+
+    def _beat(self) -> None:
+        rank, size = self._comm.Get_rank(), self._comm.Get_size()
+        following, before = (rank + 1) % size, (rank - 1) % size
+        sent: deque[Any] = deque()
+        heard = time.monotonic()
+        while not self._done.wait(BEAT):
+            sent.append(self._comm.Isend(np.zeros(1, np.uint8), dest=following))
+            while sent and sent[0].Test():
+                sent.popleft()
+            while self._comm.Iprobe(source=before):
+                self._comm.Recv(np.empty(1, np.uint8), source=before)
+                heard = time.monotonic()
+            if time.monotonic() - heard > SILENCE:
+                self._give_up(rank, before)
+
+    def _give_up(self, rank: int, silent: int) -> None:
+        """Called in the thread: the main one waits for the process that is silent."""
+        text = (
+            f"rank {rank}: nothing has been heard of rank {silent} for {SILENCE:.0f} seconds: it hangs, or its machine "
+            "is gone; ending all. Go on with --resume"
+        )
+        self._words.take_back()
+        os.write(2, text.encode() + b"\n")  # not print: the main thread may be in one
+        last = threading.Timer(10, os._exit, [3])  # should MPI itself hang
+        last.daemon = True
+        last.start()
+        self._comm.Abort(3)
