@@ -6,6 +6,7 @@ leaves a notebook's settings alone. The same input gives the same bytes.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from os import PathLike
@@ -318,3 +319,5 @@ def save(figure: Figure, path: str | PathLike) -> None:
     """Write a figure as a PNG, whole or not at all; the same figure gives the same bytes."""
     with atomic_path(path) as temporary:  # no "Software" entry: matplotlib's version does not belong to the picture
         figure.savefig(temporary, format="png", dpi=150, metadata={"Software": None})
+    figure.clear()
+    gc.collect()  # a figure is full of circles: Python would keep many, and a long run's memory would grow with them
