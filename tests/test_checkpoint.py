@@ -10,6 +10,7 @@ import pytest
 
 from minifcn import checkpoint, models, weights
 from minifcn.errors import CheckpointError
+from minifcn.files import append
 from minifcn.optim import MomentumSGD
 from minifcn.weights import tensors
 
@@ -68,6 +69,15 @@ def test_a_full_disk_leaves_the_checkpoint_before_whole(path, request):
         checkpoint.save(path, net, sgd, {**STATE, "step": 2})
     assert path.read_bytes() == before
     assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_full_disk_takes_no_part_of_a_row(path, small_disk):
+    log = path.with_name("log.csv")
+    log.write_bytes(b"step\n" + b"1" * 999_000)
+    before = log.read_bytes()
+    with pytest.raises(OSError, match="File too large"):
+        append(log, b"2" * 2_000)  # of which 995 bytes would fit
+    assert log.read_bytes() == before
 
 
 def test_ruined_weights_do_not_replace_good_ones(path):
