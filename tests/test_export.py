@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from test_docs import README
 
-from minifcn import export, models, onnxfile, predict, weights
+from minifcn import convert, evaluate, export, models, onnxfile, predict, weights
 from minifcn.onnxfile import table
 from minifcn.onnxfile.comparison import Difference
 from minifcn.weights import layouts
@@ -71,6 +71,31 @@ def test_every_command_takes_the_file_as_weights(trained, picture, tmp_path, cap
     one, other = (tmp_path / f"by-{name}" / "picture.label.png" for name in ("w.safetensors", "net.onnx"))
     assert one.read_bytes() == other.read_bytes()
     assert export.main(["net.onnx", "again.onnx", "--labels", "--opset", "11"]) == 0
+
+
+def test_there_and_back(trained, capsys):
+    """convert, too, keeps the names of the classes, as long as they are these classes."""
+    assert export.main(["w.safetensors", "net.onnx"]) == 0
+    assert convert.main(["net.onnx", "back.safetensors"]) == 0
+    assert convert.main(["net.onnx", "more.safetensors", "--classes", "4", "--expand-score"]) == 0
+    net, about = weights.open_net("back.safetensors")
+    assert about["classes"] == NAMES and about["mean"] == MEAN and about["source"] == "net.onnx"
+    assert "classes" not in weights.open_net("more.safetensors")[1]
+    for name, param in trained.params.items():
+        np.testing.assert_array_equal(net.params[name].data, param.data, strict=True)
+
+
+def test_evaluate_scores_the_file_as_it_scores_the_weights(tmp_path, monkeypatch, capsys):
+    net = table.random_net(np.random.default_rng(0), name="fcn32s", num_classes=7, preset="tiny")
+    weights.save(tmp_path / "w.safetensors", net, {"mean": MEAN})
+    monkeypatch.chdir(tmp_path)
+    assert export.main(["w.safetensors", "net.onnx"]) == 0
+    told = []
+    for name in ("w.safetensors", "net.onnx"):
+        capsys.readouterr()
+        assert evaluate.main([name, "--data", "shapes", "--limit", "2"]) == 0
+        told.append(capsys.readouterr().out)
+    assert told[0] == told[1] and "mean IU" in told[0]
 
 
 def test_one_size(trained, capsys):

@@ -69,6 +69,11 @@ def torch(state: State) -> State:
     return {f"{layer}.{kind}": array for layer, kind, array in _parts(state)}
 
 
+def caffe2(state: State) -> State:
+    """conv1_1_w_0, conv1_1_b_0"""
+    return {f"{layer}_{'wb'[kind == 'bias']}_0": array for layer, kind, array in _parts(state)}
+
+
 def torchvision(state: State) -> State:
     """features.0.weight"""
     places = {layer: f"{part}.{n}" for (part, n), layer in TORCHVISION_VGG16.items()}
@@ -161,6 +166,7 @@ LAYOUTS = (
     Layout("vgg16-397923af", ".pth", "vgg16", inputs.TORCHVISION, CHW, torchvision, writers.pth),
     Layout("the same", ".safetensors", "vgg16", inputs.TORCHVISION, CHW, torchvision, writers.safetensors),
     Layout("vgg16 by torch.onnx", ".onnx", "vgg16", inputs.TORCHVISION, CHW, torchvision, writers.onnx),
+    Layout("googlenet of ONNX's zoo", ".onnx", "googlenet", inputs.GOOGLENET, CHW, caffe2, writers.onnx),
     Layout("vgg16_from_caffe", ".pth", "vgg16", inputs.VGG, CHW, torchvision, writers.pth, bytes_input=True),
     Layout(
         "vgg16_features-amdegroot", ".pth", "vgg16", inputs.FEATURES_ONLY, CHW, features, writers.pth,

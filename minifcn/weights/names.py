@@ -25,6 +25,8 @@ KINDS = {
 PLAIN = re.compile(r"(.+)[./](weights?|bias|biases|W|b|0|1)")
 #: MatConvNet's DagNN has conv1_1_filter or conv1_1f; of a SimpleNN the reader makes conv1_1.0.
 MATCONVNET = re.compile(r"(.+?)[_.]?(filter|bias|0|1|f|b)")
+#: ONNX's model zoo has Caffe's nets by way of Caffe2, which calls weight and bias conv1_1_w_0 and conv1_1_b_0.
+CAFFE2 = re.compile(r"(.+)_(w|b)_0")
 KERAS = re.compile(
     r"(?:.*/)?(?:block(\d)_conv(\d)|(fc1|fc2|predictions))(?:/.*?)?[/_](W|b|kernel|bias)(?:_\d+)?(?::0)?"
 )
@@ -59,6 +61,12 @@ def plain(key: str) -> Named:
     """conv1_1.weight, conv1_1/W, conv1_1.0"""
     match = PLAIN.fullmatch(key)
     return (match[1], KINDS[match[2]]) if match else None
+
+
+def onnx(key: str) -> Named:
+    """conv1_1_w_0, conv1_1.weight"""
+    match = CAFFE2.fullmatch(key)
+    return (match[1], "weight" if match[2] == "w" else "bias") if match else plain(key)
 
 
 def matconvnet(key: str) -> Named:

@@ -39,8 +39,9 @@ TORCHVISION = Kind("VGG16 by torchvision's names", names.torchvision, "OIHW", "C
 TENSORFLOW = Kind("TensorFlow's VGG16", names.plain, "HWIO", "HWC")
 KERAS = Kind("Keras's VGG16", names.keras, "HWIO", "HWC")
 MATCONVNET = Kind("a net of MatConvNet", names.matconvnet, "HWIO", "HWC")
+ONNX = NAMED._replace(rename=names.onnx)
 #: By container; all others are `NAMED`, or `TORCHVISION` if their names are.
-KINDS_OF_FILE = {"npy": TENSORFLOW, "h5": KERAS, "mat": MATCONVNET, "caffemodel": CAFFE}
+KINDS_OF_FILE = {"npy": TENSORFLOW, "h5": KERAS, "mat": MATCONVNET, "caffemodel": CAFFE, "onnx": ONNX}
 
 NYUD_CLASSES = 40
 
