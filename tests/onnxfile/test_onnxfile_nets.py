@@ -12,7 +12,7 @@ from minifcn import models, onnxfile, weights
 from minifcn.data.modalities import inputs_of, read_depth, read_hha
 from minifcn.errors import MinifcnError
 from minifcn.layers import Crop, LocalResponseNorm, MaxPool2d, ReLU
-from minifcn.onnxfile import PLAIN, Form, operators, pictures, table
+from minifcn.onnxfile import PLAIN, Form, comparison, operators, pictures, table
 from minifcn.onnxfile.comparison import TOLERANCE
 
 onnx = pytest.importorskip("onnx", reason="onnx writes the files (extra `test`)")
@@ -183,3 +183,17 @@ def test_weights_come_back_bit_for_bit_with_all_that_was_said(tmp_path):
     assert back.spec == net.spec and about.items() <= said.items() and said["told"] == said["assumed"] == []
     for name, param in net.params.items():
         np.testing.assert_array_equal(back.params[name].data, param.data, strict=True)
+
+
+def test_the_share_by_which_scores_differ():
+    """Shapes that NumPy would broadcast are no answer, nor is NaN."""
+    scores = np.array([[[[1.0, -4.0]]]], np.float32)
+    assert comparison._share(scores + 1, scores) == 0.25 and comparison._share(scores * 0, scores * 0) == 0
+    assert comparison._share(scores[..., :1], scores) == float("inf")
+    for error, labels, passes in (
+        (1e-4, True, True),
+        (1.1e-4, True, False),
+        (float("nan"), True, False),
+        (0, False, False),
+    ):
+        assert comparison.Difference(error, labels, (1, 1)).passes is passes
