@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,8 +25,9 @@ from minifcn.weights.native import FORMAT, INPUT, VERSION
 from minifcn.weights.writers import message, varint
 
 #: Versions of ONNX's operators. 11 is the first that can pad by sizes told at run time; a later one adds nothing that a
-#: net of minifcn needs, so the default is one that runtimes have known for years. The newest is what was tested.
-OLDEST, OPSET, NEWEST = 11, 17, 26
+#: net of minifcn needs, so the default is one that runtimes have known for years. The newest is what the oldest onnx
+#: and onnxruntime that setup.cfg allows know.
+OLDEST, OPSET, NEWEST = 11, 17, 21
 #: Field numbers of onnx.proto: ModelProto.graph, GraphProto.initializer; of TensorProto.
 GRAPH, INITIALIZER = 7, 5
 DIMS, TYPE, NAME, RAW = 1, 2, 8, 9
@@ -60,27 +62,22 @@ def write(path: Path, net: Net, about: Mapping[str, Any], form: Form = PLAIN) ->
     model = _model(net, about, form)
     graph = model.graph.SerializeToString(deterministic=True)
     model.ClearField("graph")
-    heads = {name: _tensor(name, param.data.shape) for name, param in net.params.items()}
-    sizes = {name: param.data.size * 4 for name, param in net.params.items()}
-    fields = {name: _opening(head, sizes[name]) for name, head in heads.items()}
-    total = len(graph) + sum(len(fields[name]) + sizes[name] for name in fields)
+    openings = {name: _opening(name, param.data.shape) for name, param in net.params.items()}
+    total = len(graph) + sum(len(openings[name]) + 4 * param.data.size for name, param in net.params.items())
     with path.open("wb") as file:
         file.write(model.SerializeToString(deterministic=True))
         file.write(varint(GRAPH << 3 | 2) + varint(total) + graph)
         for name, param in net.params.items():
-            file.write(fields[name])
+            file.write(openings[name])
             file.write(np.ascontiguousarray(to_numpy(param.data), "<f4").data)
 
 
-def _opening(head: bytes, size: int) -> bytes:
-    """The beginning of an initializer, up to its raw numbers."""
-    raw = varint(RAW << 3 | 2) + varint(size)
-    return varint(INITIALIZER << 3 | 2) + varint(len(head) + len(raw) + size) + head + raw
-
-
-def _tensor(name: str, shape: Shape) -> bytes:
+def _opening(name: str, shape: Shape) -> bytes:
+    """The beginning of an initializer, up to its raw numbers: lengths, shape, type and name."""
+    size = 4 * prod(shape)
     dims = b"".join(varint(DIMS << 3) + varint(n) for n in shape)
-    return dims + varint(TYPE << 3) + varint(FLOAT) + message(NAME, name.encode())
+    head = dims + varint(TYPE << 3) + varint(FLOAT) + message(NAME, name.encode()) + varint(RAW << 3 | 2) + varint(size)
+    return varint(INITIALIZER << 3 | 2) + varint(len(head) + size) + head
 
 
 def package() -> Any:

@@ -100,7 +100,7 @@ def tiny_rows() -> Iterator[Row]:
     yield Row({**_settings("fcn8s"), "num_classes": SEVERAL}, Form(preprocess=True, labels=True))
     for name in ("fcn8s", "fcn8s-rgbd", "fcn32s-late", "fcn32s-hha"):
         yield Row(_settings(name), Form(preprocess=True, labels=True))
-    for opset in (11, 13, 21, 26):
+    for opset in (11, 13, 21):
         yield Row(_settings("fcn8s"), Form(opset=opset, labels=True, preprocess=True))
         yield Row(_settings("fcn-googlenet-8s"), Form(opset=opset))
     yield Row(_settings("fcn8s", 100), Form(size=(375, 500), labels=True))
