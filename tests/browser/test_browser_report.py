@@ -1,0 +1,232 @@
+"""The page of `minifcn report` in a real browser: hovered, clicked, dragged, sorted, and by keyboard alone."""
+
+import re
+
+import aboutruns
+import numpy as np
+import published
+import pytest
+from aboutruns import unpacked
+
+from minifcn.report.__main__ import main
+
+pytestmark = pytest.mark.browser
+
+PIXELS = "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
+EVIL = "</script><img src=x onerror=window.caught=1> \"'&amp;<b>"
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A report of a run on a data set whose classes and pictures have hostile names, with ignored pixels."""
+    folder = tmp_path_factory.mktemp("report")
+    aboutruns.hostile_folder(folder / "pictures", EVIL)
+    settings = {"data": f"folder:{folder / 'pictures'}", "val_split": "train", "overlap": "allow"}
+    run = aboutruns.a_run(folder / "run", rows=40, iterations=40, **settings)
+    assert main([str(run), "--pictures", "1"]) == 0
+    return run / "report.html"
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    """A report of a net of two tasks."""
+    folder = tmp_path_factory.mktemp("tasks")
+    spec = f"siftflow:{published.siftflow(folder)}"
+    run = aboutruns.a_run(folder / "run", data=spec, val_split="test", split="trainval")
+    assert main([str(run)]) == 0
+    return run / "report.html"
+
+
+def readout(shown):
+    return shown.locator(".readout").text_content()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1400])
+def test_it_opens_at_any_width_in_light_and_dark(width, scheme, plain, tasks, open_page, tmp_path):
+    for path in (plain, tasks):
+        shown = open_page(path, width=width, scheme=scheme)
+        shown.wait_for_selector(".card input")
+        assert shown.evaluate("document.documentElement.scrollWidth") <= width
+        paper = shown.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (paper == "rgb(246, 247, 249)") is (scheme == "light")
+        picture = shown.screenshot(path=str(tmp_path / "page.png"), full_page=True)
+        assert len(picture) > 20_000
+
+
+def test_hostile_names_are_text(plain, open_page):
+    shown = open_page(plain)
+    shown.wait_for_selector(".card input")
+    assert shown.evaluate("window.caught") is None
+    assert shown.locator("table.classes tbody th").first.text_content() == f"one{EVIL}"
+    assert EVIL.replace("/", "\N{FULLWIDTH SOLIDUS}") in shown.locator(".card .name").first.text_content()
+    assert shown.locator(".matrix thead th").nth(1).text_content() == f"one{EVIL}"
+
+
+def test_curves_tell_their_numbers_and_zoom(plain, open_page):
+    shown = open_page(plain)
+    charts = shown.locator(".chart > svg")
+    assert charts.count() == 3
+    whole = shown.locator("#charts > button")
+    box = charts.first.bounding_box()
+    shown.mouse.move(box["x"] + box["width"] - 14, box["y"] + 80)  # the last step
+    assert readout(shown).startswith("step 40\nloss 0.05, running mean ")
+    assert "mean IU 0.25" in readout(shown)
+    before = charts.first.locator("path").first.get_attribute("d")
+    shown.mouse.move(box["x"] + 100, box["y"] + 80)
+    shown.mouse.down()
+    shown.mouse.move(box["x"] + 500, box["y"] + 90)
+    assert float(charts.first.locator("rect.selection").get_attribute("width")) == pytest.approx(400, abs=2)
+    shown.mouse.up()
+    assert charts.first.locator("path").first.get_attribute("d") != before
+    whole.click()
+    assert whole.is_hidden()
+    assert charts.first.locator("path").first.get_attribute("d") == before
+
+    shown.locator(".chart-set").focus()
+    shown.keyboard.press("Home")
+    assert readout(shown).startswith("step 1\n")
+    shown.keyboard.press("ArrowRight")
+    assert readout(shown).startswith("step 2\n")
+    shown.keyboard.press("+")
+    assert whole.is_visible()
+    shown.keyboard.press("0")
+    assert whole.is_hidden()
+    charts.first.scroll_into_view_if_needed()
+    shown.keyboard.press("+")
+    charts.first.dblclick()
+    assert whole.is_hidden()
+
+
+def test_the_table_of_classes_sorts(plain, open_page):
+    shown = open_page(plain)
+    head = shown.locator("table.classes thead th").nth(1)
+
+    def values():
+        cells = shown.locator("table.classes tbody td:nth-of-type(1)")
+        return [float(cells.nth(k).get_attribute("data-value")) for k in range(cells.count())]
+
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert values() == sorted(values(), reverse=True)
+    head.locator("button").press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert values() == sorted(values())
+    name = shown.locator("table.classes thead th").nth(0)
+    name.locator("button").click()
+    assert (head.get_attribute("aria-sort"), name.get_attribute("aria-sort")) == ("none", "ascending")
+    assert [text[:3] for text in shown.locator("table.classes tbody th").all_text_contents()] == ["one", "two", "猫"]
+
+
+def test_a_cell_of_the_matrix_says_what_it_is_and_shows_its_pictures(plain, open_page):
+    view = aboutruns.data_of(plain)["views"][0]
+    matrix = unpacked(view["matrix"])
+    truth, said = np.unravel_index(np.argmax(matrix - np.diag(np.diag(matrix))), matrix.shape)
+    shown = open_page(plain)
+    cell = shown.locator(f".matrix td[data-row='{truth}'][data-column='{said}']")
+    cell.hover()
+    share = 100 * matrix[truth, said] / matrix[truth].sum()
+    names = view["classes"]
+    assert readout(shown).startswith(f"{share:.0f} % of {names[truth]} is called {names[said]}\n")
+    assert f"{int(matrix[truth, said]):,} of {int(matrix[truth].sum()):,} pixels" in readout(shown)
+    assert cell.text_content() == f"{share:.0f}"
+    shown.get_by_role("button", name="pixels", exact=True).click()
+    assert cell.text_content() == str(int(matrix[truth, said]))
+
+    cell.click()
+    assert shown.locator("#album h3").text_content() == f"{names[truth]} called {names[said]}"
+    counts = sorted((int(unpacked(each["matrix"])[truth, said]) for each in view["pictures"]), reverse=True)
+    told = shown.locator(".card figcaption span:last-child").all_text_contents()
+    assert told == [f"{count:,} pixels" for count in counts if count]
+    mask = shown.locator(".card .mask").first
+    shown.wait_for_selector(".card [data-painted]")
+    clear = sum(alpha == 0 for alpha in mask.evaluate(PIXELS)[3::4])
+    assert clear == counts[0]  # all others are darkened
+    shown.get_by_role("button", name="Show the worst").click()
+    assert shown.locator("#album h3").all_text_contents() == ["Worst", "Best"]
+    assert shown.locator(".card").count() == 2
+
+    shown.locator(".matrix td").first.focus()
+    shown.keyboard.press("ArrowRight")
+    shown.keyboard.press("ArrowDown")
+    assert shown.evaluate("[document.activeElement.dataset.row, document.activeElement.dataset.column]") == ["1", "1"]
+    assert "of two is called two" in readout(shown)
+    shown.keyboard.press("Enter")
+    assert shown.locator("#album h3").text_content() == "two, rightly"
+
+
+def test_the_line_between_two_layers_moves(plain, open_page):
+    made = aboutruns.data_of(plain)
+    worst = made["views"][0]["pictures"][0]
+    label = unpacked(worst["label"])
+    truth = unpacked(made["photos"][worst["photo"]]["truths"][0])
+    names = made["views"][0]["classes"]
+    shown = open_page(plain)
+    card = shown.locator(".card").first
+    card.scroll_into_view_if_needed()
+    shown.wait_for_selector(".card [data-painted]")
+    frame, slider = card.locator(".frame"), card.locator("input")
+    over = card.locator(".layer.prediction")
+
+    def line():
+        clip = over.evaluate("(layer) => layer.style.clipPath")
+        return int(re.fullmatch(r"inset\(0px 0px 0px (\d+)%\)", clip)[1])
+
+    assert line() == 50
+    box = frame.bounding_box()
+    shown.mouse.move(box["x"] + box["width"] / 2, box["y"] + 40)
+    shown.mouse.down()
+    shown.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + 40, steps=4)
+    shown.mouse.up()
+    dragged = line()
+    assert 23 <= dragged <= 27
+    slider.press("ArrowRight")
+    slider.press("ArrowRight")
+    assert line() == dragged + 2
+    assert slider.get_attribute("aria-valuetext") == f"Picture {line()} %, Prediction {100 - line()} %"
+
+    for row, column in [(5, 7), (20, 33), (39, 47), *(tuple(map(int, at)) for at in np.argwhere(truth == 255)[:1])]:
+        shown.mouse.move(
+            box["x"] + box["width"] * (column + 0.5) / truth.shape[1],
+            box["y"] + box["height"] * (row + 0.5) / truth.shape[0],
+        )
+        true = "ignored" if truth[row, column] == 255 else names[truth[row, column]]
+        assert readout(shown) == f"truth: {true}\nprediction: {names[label[row, column]]}"
+
+    shown.locator("button[data-side=left][data-layer=truth]").click()
+    shown.locator("button[data-side=right][data-layer=errors]").click()
+    assert card.locator(".layer:visible").count() == 2
+    assert card.locator(".side").all_text_contents() == ["Truth", "Errors"]
+    alpha = np.array(card.locator(".layer.errors canvas").evaluate(PIXELS)).reshape(*truth.shape, 4)[:, :, 3]
+    np.testing.assert_array_equal(alpha == 0, truth == label)  # what is right is not painted over
+    shown.locator("button[data-side=left][data-layer=errors]").click()
+    assert card.locator(".line").is_hidden()
+
+    larger = card.get_by_role("button")
+    before = frame.bounding_box()["width"]
+    larger.click()
+    assert frame.bounding_box()["width"] > 1.3 * before
+    assert larger.get_attribute("aria-pressed") == "true"
+
+
+def test_each_task_has_its_view(tasks, open_page):
+    shown = open_page(tasks)
+    assert shown.locator(".tabs button[data-view]").all_text_contents() == ["sem", "geo"]
+    assert shown.locator("table.classes:visible tbody tr").count() == 3
+    assert shown.locator(".matrix tbody tr").count() == 3
+    shown.get_by_role("button", name="sem", exact=True).click()
+    shown.wait_for_function("document.querySelectorAll('.matrix tbody tr').length === 33")
+    assert shown.locator("table.classes:visible tbody tr").count() == 33
+    assert shown.get_by_role("button", name="sem", exact=True).get_attribute("aria-pressed") == "true"
+
+
+def test_everything_that_can_be_clicked_can_be_reached_by_tab(plain, open_page):
+    shown = open_page(plain)
+    shown.wait_for_selector(".card input")
+    reached = set()
+    for _ in range(80):
+        shown.keyboard.press("Tab")
+        reached.add(
+            shown.evaluate("[document.activeElement.tagName, document.activeElement.type ?? ''].join(' ').trim()")
+        )
+    assert {"A", "DIV", "BUTTON button", "TD", "INPUT range", "SUMMARY"} <= reached
