@@ -62,11 +62,16 @@ const album = (() => {
     return { focus: (truth, prediction) => { focus = [truth, prediction]; arrange(); } };
   }
 
-  // The classes' colours.
+  // The colours of the classes that the pictures show.
   function key(view) {
+    const size = view.classes.length, shown = new Set();
+    for (const { pixels } of view.pictures) {
+      pixels.forEach((n, k) => { if (n) shown.add(Math.floor(k / size)).add(k % size); });
+    }
     const square = (fill, more) => page.svg("svg", { class: "swatch", viewBox: "0 0 12 12", width: 12, height: 12, "aria-hidden": "true" },
       page.svg("rect", { width: 12, height: 12, rx: 2, fill }), more);
-    const entries = view.classes.map((name, k) => page.tag("li", null, square(`rgb(${view.colours[k].join(" ")})`), name));
+    const entries = [...shown].sort((a, b) => a - b).map((k) => (
+      page.tag("li", null, square(`rgb(${view.colours[k].join(" ")})`), view.classes[k])));
     const hatch = page.svg("path", { d: "M0 6 6 0M0 12 12 0M6 12 12 6", stroke: "#787878", "stroke-width": 2 });
     return page.tag("ul", { class: "legend key", "aria-label": "Colours of the classes" }, entries,
       page.tag("li", null, square("#fff", hatch), "ignored"));
@@ -92,11 +97,12 @@ const album = (() => {
     });
     const frame = page.tag("div", { class: "frame" }, Object.values(layers), mask, line, names, slider);
     frame.style.setProperty("--ratio", photo.width / photo.height);
+    frame.classList.toggle("thin", photo.width < 0.4 * photo.height || photo.height < 0.12 * photo.width);
     const note = page.tag("span", { class: "faint" });
     const larger = page.tag("button", { type: "button", class: "plain", "aria-pressed": "false", "aria-label": `enlarge ${photo.name}`,
       click: () => larger.setAttribute("aria-pressed", figure.classList.toggle("wide-card")) }, "⤢");
     const figure = page.tag("figure", { class: "card" }, frame, page.tag("figcaption", null,
-      page.tag("span", { class: "name" }, photo.name), larger, page.tag("span", null, score), note));
+      page.tag("span", { class: "name", title: photo.name }, photo.name), larger, page.tag("span", null, score), note));
     note.textContent = other;
     let maps = null; // {truth, label, rows, columns} when it has been unpacked
     const one = { figure, group: entry.group, count: 0, arrange, look };

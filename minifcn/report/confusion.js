@@ -68,7 +68,7 @@ const confusion = (() => {
       const entries = order.map((k) => {
         const i = Math.floor(k / size), j = k % size;
         return page.tag("li", null, page.tag("button", { type: "button", click: () => chosen(i, j) },
-          page.tag("span", null, percent(share(i, j))), page.tag("span", null, `of ${view.classes[i]} is called ${view.classes[j]}`),
+          page.tag("span", null, percent(share(i, j)).replace("under ", "<")), page.tag("span", null, `of ${view.classes[i]} is called ${view.classes[j]}`),
           page.tag("span", null, `${short(counts[k])} pixels`)));
       });
       return page.tag("div", { class: "most" }, page.tag("h3", null, "Most pixels are lost by"), page.tag("ol", null, entries));
@@ -104,7 +104,7 @@ const confusion = (() => {
       event.preventDefault();
     });
     home.replaceChildren(
-      page.tag("div", { class: "tabs", role: "group", "aria-label": "Numbers in the cells" }, shares, pixels),
+      page.tag("div", { class: "tabs", role: "group", "aria-label": "Numbers in the cells", hidden: size > WRITTEN }, shares, pixels),
       page.tag("div", { class: "beside" }, page.tag("div", { class: "wide" }, table), largest()));
     write();
   }

@@ -147,7 +147,6 @@ def confusion() -> HTML:
 
 def pictures(dataset: Dataset, by: str, side: int, reduced: int, total: int) -> HTML:
     """Where album.js hangs the pictures."""
-    order = "Mean IU" if by == "mean-iu" else "Pixel accuracy"
     said = [
         tag("p", f"Ordered by {RANKS[by]}, of each picture alone. Ignored pixels count nowhere and are hatched in the "
             "truth. Drag the line across a picture, or use ", tag("kbd", "←"), " ", tag("kbd", "→"),
@@ -156,7 +155,7 @@ def pictures(dataset: Dataset, by: str, side: int, reduced: int, total: int) -> 
     if reduced:
         said.append(
             tag("p", f"{reduced} of the {total} pictures are shown smaller than they are, {side} pixels at the longer "
-                f"side, to keep this page small; they were scored at their own size. {order} is of all their pixels.",
+                "side, to keep this page small; they were scored at their own size.",
                 class_="faint")
         )  # fmt: skip
     return tag(
