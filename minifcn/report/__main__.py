@@ -93,16 +93,16 @@ def _write(
     """Put the page together; its size in bytes."""
     choices = [chosen(each, arguments.pictures, arguments.rank) for each in views]
     photos, pictures = album(dataset, choices)
-    seen = len(views[-1].pictures)
+    first = sources.index(sources[-1])  # what is shown first: of the last net, the first task
     body = [
-        sections.head(run, views, dataset, seen),
+        sections.head(run, views[first], dataset),
         sections.navigation(bool(run.rows)),
         page.tag(
             "main",
             sections.charts() if run.rows else None,
             sections.several(views),
-            sections.tabs(views),
-            sections.results(views, sources),
+            sections.tabs(views, first),
+            sections.results(views, sources, first),
             sections.confusion(),
             sections.pictures(dataset, arguments.rank, photos["side"], photos["reduced"], len(photos["photos"])),
             sections.about(run, list(dict.fromkeys(sources)), parameters, dataset, command),
@@ -123,6 +123,7 @@ def _write(
             }
             for each, shown in zip(views, pictures, strict=True)
         ],
+        "first": first,
         "ignored": dataset.ignore_index,
         "rank": arguments.rank,
     }

@@ -78,7 +78,7 @@ const charts = (() => {
         const near = made.steps.reduce((best, step, k) => (
           Math.abs(step - log.step[index]) < Math.abs(made.steps[best] - log.step[index]) ? k : best), 0);
         lines.push(page.tag("strong", null, `\n${made.task ? `${made.task}, ` : ""}evaluated at ${page.number(made.steps[near])}`));
-        for (const line of [...made.lines].reverse()) lines.push(`\n${line.name} ${page.number(line.values[near], 4)}`);
+        for (const line of [...made.lines].reverse()) lines.push(`\n${line.name} ${measure(line.values[near])}`);
       }
       return lines;
     }
@@ -140,7 +140,7 @@ const charts = (() => {
     const svg = page.svg("svg", { height, role: "img", "aria-label": title });
     const legend = series.filter((each) => each.name).map((each) => {
       const line = page.svg("line", { x1: 0, x2: 26, y1: 6, y2: 6, ...stroke(each) });
-      const end = each.last ? ` ${page.number(lastOf(each.y), 4)}` : "";
+      const end = each.last ? ` ${measure(lastOf(each.y))}` : "";
       return page.tag("li", null, page.svg("svg", { width: 26, height: 12, "aria-hidden": "true" }, line), each.name + end);
     });
     const figure = page.tag("figure", { class: "chart" },
@@ -161,7 +161,10 @@ const charts = (() => {
       if (axis) {
         for (const tick of ticks(state.from, state.to, Math.max(2, inner / 110))) {
           if (!Number.isInteger(tick)) continue;
-          parts.push(page.svg("text", { x: x(tick), y: height - 6, "text-anchor": "middle" }, page.number(tick)));
+          const end = x(tick) > width - RIGHT - 20; // or half of its number would be cut off
+          parts.push(page.svg("text", {
+            x: end ? width : x(tick), y: height - 6, "text-anchor": end ? "end" : "middle",
+          }, page.number(tick)));
           parts.push(page.svg("line", { x1: x(tick), x2: x(tick), y1: foot, y2: foot + 5, class: "grid" }));
         }
       }
@@ -201,6 +204,8 @@ const charts = (() => {
     }
     return { figure, svg, draw, point, select };
   }
+
+  const measure = (value) => (Number.isFinite(value) ? value.toFixed(4) : page.number(null));
 
   const stroke = ({ colour, width, dash, opacity }) => ({
     stroke: `var(${colour})`, "stroke-width": width, "stroke-dasharray": dash, "stroke-opacity": opacity,

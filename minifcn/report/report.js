@@ -1,7 +1,7 @@
 "use strict";
 // Puts the page together: the curves, the view that is chosen, and tables that can be sorted.
 (() => {
-  const { curves, views, photos, ignored, rank } = page.data;
+  const { curves, views, first, photos, ignored, rank } = page.data;
   const home = (id) => document.getElementById(id);
 
   async function show(number) {
@@ -43,5 +43,5 @@
     button.addEventListener("click", () => show(Number(button.dataset.view)));
   }
   if (curves) charts.draw(home("charts"), curves);
-  show(views.length - 1);
+  show(first);
 })();

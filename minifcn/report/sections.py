@@ -22,7 +22,7 @@ from minifcn.report.scoring import RANKS, View
 NOTHING = "–"  # noqa: RUF001
 
 
-def head(run: Run, views: Sequence[View], dataset: Dataset, seen: int) -> HTML:
+def head(run: Run, view: View, dataset: Dataset) -> HTML:
     """The title, what the run has come to in one line, and what is missing."""
     config, last = run.config, run.stages[-1]
     made = f"{run.step:,} of {last.end:,} steps" if run.rows else f"{last.end:,} steps"
@@ -32,16 +32,18 @@ def head(run: Run, views: Sequence[View], dataset: Dataset, seen: int) -> HTML:
     notes = list(run.notes)
     if not run.finished:
         notes.insert(0, f"This run is not finished: {made}. What is below is of the weights that it had by then.")
+    seen = len(view.pictures)
     counted = f"{seen:,} picture{'s' * (seen != 1)}"
     if seen < len(dataset):
         notes.append(f"Scored on the first {counted} of {len(dataset):,}.")
-    best = views[-1].confusion.scores()
+    scores = view.confusion.scores()
+    of = f" of {view.title}" if view.title else ""
     return tag(
         "header",
         tag("p", "minifcn report", class_="faint eyebrow"),
         tag("h1", run.folder.path.resolve().name),
         tag("p", said, "; scored on ", dataset.name, f", {counted}: ",
-            tag("strong", f"mean IU {_share(best.mean_iu)}"), f", pixel accuracy {_share(best.pixel_accuracy)}"),
+            tag("strong", f"mean IU {_share(scores.mean_iu)}"), ", pixel accuracy ", _share(scores.pixel_accuracy), of),
         [tag("p", note, class_="note", role="note") for note in notes],
     )  # fmt: skip
 
@@ -67,13 +69,12 @@ def charts() -> HTML:
     )  # fmt: skip
 
 
-def tabs(views: Sequence[View]) -> HTML | None:
+def tabs(views: Sequence[View], first: int) -> HTML | None:
     """A button for each view, if there are several."""
     if len(views) < 2:
         return None
-    last = len(views) - 1
     buttons = [
-        tag("button", view.title, type="button", data_view=k, aria_pressed=str(k == last).lower())
+        tag("button", view.title, type="button", data_view=k, aria_pressed=str(k == first).lower())
         for k, view in enumerate(views)
     ]
     return tag("div", tag("span", "Show ", class_="faint"), buttons, class_="tabs", role="group", aria_label="Net")
@@ -97,10 +98,10 @@ def several(views: Sequence[View]) -> HTML | None:
     )  # fmt: skip
 
 
-def results(views: Sequence[View], sources: Sequence[Trained]) -> HTML:
-    """Of each view the measures and the classes; the last is shown first."""
+def results(views: Sequence[View], sources: Sequence[Trained], first: int) -> HTML:
+    """Of each view the measures and the classes; only one is shown at first."""
     parts = zip(views, sources, range(len(views)), strict=True)
-    return tag("section", [_result(v, t, k, k == len(views) - 1) for v, t, k in parts], id="classes")
+    return tag("section", [_result(v, t, k, k == first) for v, t, k in parts], id="classes")
 
 
 def _result(view: View, trained: Trained, number: int, shown: bool) -> HTML:

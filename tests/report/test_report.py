@@ -54,6 +54,13 @@ def test_the_same_run_gives_the_same_bytes(tmp_path):
     assert b"Scored on the first 2 pictures of 5." in content[0]
 
 
+def test_another_split_is_taken_whole(tmp_path):
+    run = aboutruns.a_run(tmp_path / "run", overfit=2, val_limit=1)
+    for flags, count in ([], 2), (["--split", "val"], 5):
+        assert main([str(run), *flags]) == 0
+        assert f", {count} pictures: " in (run / "report.html").read_text(encoding="utf-8")
+
+
 def test_names_that_want_to_be_html_stay_text(tmp_path):
     folder = aboutruns.hostile_folder(tmp_path / "pictures", EVIL)
     run = aboutruns.a_run(tmp_path / "run", data=f"folder:{folder}", val_split="train", overlap="allow")
@@ -80,6 +87,15 @@ def test_a_run_of_stages_shows_each(tmp_path, capsys):
     assert text.count('class="classes"') == 2
     assert "weights-fcn32s.safetensors" in text
 
+    # A run that was made longer has weights of a time before that, and a checkpoint that is newer.
+    log = tmp_path / "run" / "log.csv"
+    lines = log.read_text().splitlines()
+    log.write_text("\n".join([*lines[:2], ""]))
+    assert main([str(tmp_path / "run"), "--pictures", "1"]) == 0
+    text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "This run is not finished: 1 of 2 steps" in text
+    log.write_text("\n".join([*lines, ""]))
+
     # What a run that is in its second stage has: the first stage's weights, and a checkpoint.
     (tmp_path / "run" / "weights.safetensors").unlink()
     assert main([str(tmp_path / "run"), "--pictures", "1"]) == 0
@@ -90,8 +106,6 @@ def test_a_run_of_stages_shows_each(tmp_path, capsys):
     assert "fcn8s after step 2, from the checkpoint" in text
 
     # Its log without its last rows, one of them damaged.
-    log = tmp_path / "run" / "log.csv"
-    lines = log.read_text().splitlines()
     log.write_text("\n".join([*lines[:2], "x,y", "2,0.1"]))
     assert main([str(tmp_path / "run"), "--pictures", "1"]) == 0
     text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
@@ -123,6 +137,7 @@ def test_several_tasks_have_a_view_each(tmp_path):
     assert main([str(run)]) == 0
     sem, geo = aboutruns.data_of(run / "report.html")["views"]
     assert (sem["title"], geo["title"], len(sem["classes"]), len(geo["classes"])) == ("sem", "geo", 33, 3)
+    assert "of sem" in (run / "report.html").read_text(encoding="utf-8")  # the head tells of the first task
     (photo,) = aboutruns.data_of(run / "report.html")["photos"]
     assert [truth["shape"] for truth in photo["truths"]] == [[4, 6], [4, 6]]
 

@@ -55,6 +55,7 @@ def test_the_worst_and_the_best_share_no_picture_and_none_without_a_score(seen):
         return {group: [p.index for p in found] for group, found in chosen(seen, count, by).items()}
 
     assert places(1) == {"worst": [4], "best": [0], "confused": []}
+    assert places(2) == {"worst": [4, 1], "best": [0, 2], "confused": []}
     assert places(2, "pixel-accuracy")["worst"] == [4, 1]
     assert places(3) == {"worst": [4, 1, 2], "best": [0], "confused": []}
     assert places(12)["worst"] == [4, 1, 2, 0]
@@ -81,7 +82,7 @@ def test_nothing_wrong_is_no_confusion():
 
 def test_large_pictures_are_made_smaller_until_they_fit(rng):
     """By the nearest pixel: no label comes out that was not there."""
-    noise = rng.integers(0, 3, (300, 800))
+    noise = rng.choice([0, 2], (300, 800))
     large = Pictures((noise, noise))
     (made,) = view(colournet(), large, "", None, (104.00698793, 116.66876762, 122.67891434), 1 << 33)
     choices = [chosen(made, 1, "mean-iu")]
@@ -95,7 +96,7 @@ def test_large_pictures_are_made_smaller_until_they_fit(rng):
     assert packed[0]["shape"] == [round(300 * small["side"] / 800), small["side"]]
     assert len(photo["source"]) + sum(len(each["deflate"]) for each in packed) < 100_000
     for each in packed:
-        assert set(np.unique(unpacked(each))) <= {0, 1, 2}
+        assert set(np.unique(unpacked(each))) == {0, 2}
 
 
 def test_pictures_that_are_small_stay_as_they_are(seen):
