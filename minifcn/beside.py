@@ -23,7 +23,7 @@ def folders_of(net: Net, given: Mapping[str, str | None]) -> dict[str, Path]:
             raise ConfigError(f"--{name}: the net {net.spec['name']} {what}")
     folders = {name: Path(given[name] or "") for name in wanted}
     for name, path in folders.items():
-        if not path.is_dir():
+        if not os.path.isdir(path):
             raise ConfigError(f"--{name} {path}: no such folder")
     return folders
 

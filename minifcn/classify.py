@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _check_free(arguments: argparse.Namespace) -> None:
     """ConfigError if the heatmap would replace a file that is read, or any other unless --overwrite is said."""
     path = Path(arguments.heatmap)
-    if not path.exists():
+    if not os.path.exists(path):
         return
     for read in (*arguments.pictures, arguments.weights, arguments.labels):
         if read and Path(read).exists() and path.samefile(read):

@@ -29,6 +29,9 @@ else:
 
 #: The `where` of settings that flags gave: an error then names the flag.
 FLAGS = "flags"
+LONGEST = 4096  # letters of a text: Linux has no longer paths
+DOTS = 1000  # in a line of a file: a key a.a.a... makes the library take memory as the square of its length
+_UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # in names of files, bytes that are no UTF-8 become such letters
 _PRESETS = ", ".join(dict.fromkeys(preset for name in models.FCNS for preset in models.presets_of(name)))
 
 
@@ -247,7 +250,7 @@ def checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """`values` with each value in its setting's type; ConfigError for an unknown key or a value that does not fit."""
     for key in values:
         if key not in _TYPES:
-            raise ConfigError(f"{where}: unknown setting {key!r}{did_you_mean(key, names())}")
+            raise ConfigError(f"{where}: unknown setting {repr(key):.200}{did_you_mean(key[:200], names())}")
     return {key: check(key, value, where) for key, value in values.items()}
 
 
@@ -260,8 +263,12 @@ def check(name: str, value: Any, where: str) -> Any:
             value = float(value)
         except OverflowError as error:
             raise ConfigError(f"{said} expects a number that a float can hold, at most 1.8e308") from error
+    if isinstance(value, str) and (len(value) > LONGEST or _UNWRITABLE.search(value)):
+        raise ConfigError(
+            f"{said} expects at most {LONGEST} letters of Unicode, so that config.toml can say it, got {value!r:.200}"
+        )
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{said} expects {_name_of(kind)}, got {value!r}")
+        raise ConfigError(f"{said} expects {_name_of(kind)}, got {repr(value):.200}")
     if type(value) is int and abs(value) >= 2**63:
         raise ConfigError(f"{said} expects an integer of at most 63 bits, got one of {value.bit_length()}")
     limits = _limits(name)
@@ -277,10 +284,14 @@ def check(name: str, value: Any, where: str) -> Any:
 def read_toml(path: Path) -> dict[str, Any]:
     """The settings that a TOML file gives, unchecked; ConfigError if it is none."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if (dots := max((line.count(".") for line in text.splitlines()), default=0)) > DOTS:
+            raise ConfigError(f"{path}: a line with {dots} dots; settings are names and values, one a line")
+        return tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:  # TOMLDecodeError, UnicodeDecodeError, and an integer too long for Python to read
+    except (ValueError, RecursionError) as error:
+        # TOMLDecodeError, UnicodeDecodeError, an integer too long for Python to read, lists in lists without end
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -110,18 +111,18 @@ def _label_all(
 
 def collect(arguments: Iterable[str]) -> list[Path]:
     """The pictures meant by files and folders, in order, each once. ConfigError for '' or a folder without any."""
-    found: dict[Path, Path] = {}  # by what it resolves to: one picture named twice is one picture
+    found: dict[str, Path] = {}  # by what it resolves to: one picture named twice is one picture
     for argument in arguments:
         if not argument:
             raise ConfigError("PICTURE: expected a file or a folder, got ''")
         path = Path(argument)
         inside = [path]
-        if path.is_dir():
+        if os.path.isdir(path):
             inside = sorted(p for p in path.iterdir() if _is_picture(p))
             if not inside:
                 raise ConfigError(f"{path}: no pictures in this folder; expected files ending in {', '.join(SUFFIXES)}")
         for picture in inside:
-            found.setdefault(picture.resolve(), picture)
+            found.setdefault(os.path.realpath(picture), picture)
     return list(found.values())
 
 

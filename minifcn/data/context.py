@@ -11,6 +11,7 @@ Source: Mottaghi et al., "The role of context for object detection and semantic 
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from minifcn.data.mats import read_label_mat
 from minifcn.data.pairs import Pair, PairDataset, need_folder, read_split, read_text
 from minifcn.data.pictures import VOC_PALETTE
 from minifcn.data.voc import KIN
-from minifcn.errors import DataError, did_you_mean
+from minifcn.errors import DataError, counted, did_you_mean
 
 #: Where VOC2010 is looked for, seen from DIR.
 PLACES = (".", "VOCdevkit", "..", "../VOCdevkit", "../pascal", "../pascal/VOCdevkit")
@@ -63,8 +64,9 @@ def read_label_map(path: Path, class_of: NDArray[np.int64]) -> NDArray[np.int64]
     """The classes of a LabelMap (H, W)."""
     numbers = read_label_mat(path, ["LabelMap"])
     if numbers.max() >= len(class_of):
+        count = counted(int((numbers >= len(class_of)).sum()), "pixel")
         raise DataError(
-            f"{path}: class number {numbers.max()}; expected 0..{len(class_of) - 1}, the numbers of labels.txt"
+            f"{path}: class number {numbers.max()} ({count}); expected 0..{len(class_of) - 1}, the numbers of labels.txt"
         )
     return np.where(numbers < 0, -1, class_of[numbers])
 
@@ -76,8 +78,8 @@ def _read_names(path: Path) -> list[tuple[int, str]]:
         left, colon, name = (part.strip() for part in line.partition(":"))
         if not line.strip():
             continue
-        if not (colon and left.isdigit() and name):
-            raise DataError(f"{path}, line {number}: expected 'number: name', got {line!r}")
+        if not (colon and re.fullmatch(r"\d{1,5}", left, re.ASCII) and name):
+            raise DataError(f"{path}, line {number}: expected 'number: name', got {line!r:.80}")
         found.append((int(left), name.replace(" ", "")))
     if not found:
         raise DataError(f"{path}: is empty; expected a class a line, 'number: name'")

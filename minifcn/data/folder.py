@@ -10,6 +10,7 @@ In classes.txt a line `ignore R G B` is no class: it gives the colour of pixels 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from hashlib import sha256
@@ -70,7 +71,7 @@ def split_of(stems: Iterable[str]) -> dict[str, str]:
 
     If none falls into val, the one nearest to it does.
     """
-    height = {stem: int.from_bytes(sha256(stem.encode()).digest()[:8], "big") / 2**64 for stem in stems}
+    height = {stem: int.from_bytes(sha256(os.fsencode(stem)).digest()[:8], "big") / 2**64 for stem in stems}
     limit = max(VAL_SHARE, min(height.values(), default=0))
     return {stem: "val" if value <= limit else "train" for stem, value in height.items()}
 

@@ -13,6 +13,7 @@ from minifcn import matfile
 from minifcn.errors import DataError, did_you_mean
 
 MOST = 256 << 20  # bytes of a file, and of what it may unpack to
+PIXELS = 1 << 26  # of a label map, each of which takes sixteen bytes on the way
 
 
 def read_label_mat(path: Path, names: Sequence[str], first: int = 0) -> NDArray[np.int64]:
@@ -22,6 +23,8 @@ def read_label_mat(path: Path, names: Sequence[str], first: int = 0) -> NDArray[
     or has no such map of whole numbers.
     """
     values = read_mat(path, names)
+    if values.size > PIXELS:
+        raise DataError(f"{path}: {values.size:,} numbers are no label map's; expected at most {PIXELS:,}")
     whole = values.dtype.kind != "f" or bool(((abs(values) < 2**31) & (np.rint(values) == values)).all())
     if values.ndim != 2 or not values.size or not whole:
         raise DataError(f"{path}: expected a label map of whole numbers (H, W), got {values.dtype.name} {values.shape}")

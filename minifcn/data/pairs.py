@@ -6,6 +6,7 @@ maps are written as; reading is the same for all.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,11 @@ from numpy.typing import NDArray
 from minifcn.data.dataset import Sample, Task, check_index, tasks_of
 from minifcn.data.modalities import READERS
 from minifcn.data.pictures import IGNORE, SUFFIXES, read_image, read_label
-from minifcn.errors import DataError, did_you_mean
+from minifcn.errors import DataError, counted, did_you_mean
+
+
+#: What may be behind a picture of the height of its label map's width.
+TURNED = "; is the picture turned by its EXIF tag, and the label map made without? Then save it turned, without the tag"
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ class PairDataset:
         label_paths = [pair.label, *pair.more_labels]
         files = [("picture", pair.image), *(("label map", path) for path in label_paths), *pair.beside.items()]
         for what, path in files:
-            if not path.is_file():
+            if not os.path.isfile(path):  # False, too, for names that no file can have, and links in a circle
                 raise DataError(f"{pair.name}: its {what} is missing; expected {path}")
         image = read_image(pair.image)
         labels = [self._label(path, task) for path, task in zip(label_paths, tasks_of(self), strict=True)]
@@ -86,6 +91,7 @@ class PairDataset:
                 raise DataError(
                     f"{pair.name}: the picture is {size_text(image)} but its {what} {size_text(array)} "
                     f"({pair.image}, {path}); they must be equal, pixel for pixel"
+                    f"{TURNED if image.shape[:2] == array.shape[1::-1] else ''}"
                 )
         return Sample(pair.name, image, labels[0], beside, tuple(labels[1:]))
 
@@ -95,11 +101,13 @@ class PairDataset:
         for number in (*self.ignored, -1):
             label[label == number] = IGNORE
         count = len(task.classes)
-        wrong = np.unique(label[((label < 0) | (label >= count)) & (label != IGNORE)])
+        wrong, counts = np.unique(label[((label < 0) | (label >= count)) & (label != IGNORE)], return_counts=True)
         if wrong.size:
+            named = ", ".join(f"{n} ({counted(int(k), 'pixel')})" for n, k in zip(wrong[:5], counts, strict=False))
+            more = f" and {wrong.size - 5} more" if wrong.size > 5 else ""
             raise DataError(
-                f"{path}: class number {', '.join(map(str, wrong[:5]))}; expected "
-                f"0..{count - 1} ({count} classes) or {IGNORE} for ignored pixels"
+                f"{path}: class number {named}{more}; expected 0..{count - 1} ({count} classes) or {IGNORE} for "
+                f"ignored pixels: list all classes, or write these pixels as one of them or {IGNORE}"
             )
         return label.astype(np.uint8, copy=False)
 
@@ -110,8 +118,8 @@ def overlap(one: object, other: object) -> list[str]:
         return []
     if one.kin and one.kin == other.kin:
         return sorted({pair.name for pair in one.pairs} & {pair.name for pair in other.pairs})
-    files = {pair.image.resolve() for pair in other.pairs}
-    return sorted({pair.name for pair in one.pairs if pair.image.resolve() in files})
+    files = {os.path.realpath(pair.image) for pair in other.pairs}
+    return sorted({pair.name for pair in one.pairs if os.path.realpath(pair.image) in files})
 
 
 def size_text(array: NDArray) -> str:
@@ -121,7 +129,7 @@ def size_text(array: NDArray) -> str:
 
 def need_folder(path: Path, hint: str) -> Path:
     """`path`, if it is a folder; otherwise an error that ends with the hint."""
-    if not path.is_dir():
+    if not os.path.isdir(path):  # False, too, for a name that is too long
         raise DataError(f"{path}: no such folder; {hint}")
     return path
 
@@ -129,7 +137,11 @@ def need_folder(path: Path, hint: str) -> Path:
 def pictures_in(folder: Path) -> dict[str, Path]:
     """Stem -> path of every picture of a folder, sorted by stem. Two pictures of one stem are an error."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error
+    for path in paths:
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
             continue
         if path.stem in found:
@@ -149,6 +161,8 @@ def read_list(path: Path, inside: Sequence[str] = ()) -> list[str]:
     if not names:
         raise DataError(f"{path}: the split is empty; expected one picture name a line")
     for number, name in names.items():
+        if len(os.fsencode(name.name)) > 255:
+            raise DataError(f"{path}, line {number}: a name of {len(name.name)} letters, which no file can have")
         if inside and name.parent.name not in ("", *inside):
             raise DataError(
                 f"{path}, line {number}: {name} is in a folder of its own; pictures lie in {' or '.join(inside)}/ "

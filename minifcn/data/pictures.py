@@ -6,6 +6,8 @@ Whatever cannot be read as one of the two is a `DataError` that names the file.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from typing import TypeAlias
 
@@ -20,7 +22,10 @@ Bytes: TypeAlias = NDArray[np.uint8]
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
 IGNORE = 255
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2",
+            ".avif", ".tga", ".jpe", ".jfif", ".mpo", ".apng")  # fmt: skip
+PROGRAMS = ("EPS",)  # formats of Pillow's that are no pictures but programs: it would start Ghostscript to run them
+LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")  # formats that may change a pixel a little; class numbers have no "a little"
 
 
 def _voc_palette() -> Bytes:
@@ -47,32 +52,60 @@ def make_palette(colours: list[tuple[int, int, int]], ignore: tuple[int, int, in
 
 
 def open_picture(path: PathLike) -> Image.Image:
-    """The decoded first frame, turned as its EXIF tag says."""
+    """The decoded first frame, turned as its EXIF tag says. Nothing is run: PostScript is no picture here."""
     try:
-        with Image.open(path) as image:
+        with _identified(path) as image:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
-                raise DataError(
-                    f"{path}: {image.width}x{image.height} pixels are more than the limit of {limit:,}; "
-                    "make the picture smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it"
-                )
+                raise DataError(f"{path}: {image.width}x{image.height} pixels are too many: {_too_large(limit)}")
             packing = image.tile[0][3] if image.tile else None  # "L;4" etc.; loading forgets it
+            form = image.format
             image.load()
             turned = ImageOps.exif_transpose(image)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except Image.UnidentifiedImageError as error:
-        raise DataError(f"{path}: not a picture that Pillow knows; convert it to PNG or JPEG") from error
+        raise DataError(
+            f"{path}: not a picture that Pillow knows, or one that would be run as a program; convert it to PNG or JPEG"
+        ) from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{path}: refused as a decompression bomb ({error})") from error
+        limit = Image.MAX_IMAGE_PIXELS or 0
+        raise DataError(f"{path}: refused as a decompression bomb ({error}); {_too_large(limit)}") from error
     except DataError:
         raise
     except Exception as error:  # damaged bytes make decoders raise anything: OSError, SyntaxError, struct.error ...
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from error
         raise DataError(f"{path}: damaged or cut off, cannot be decoded ({error}); fetch or export it again") from error
-    turned.info["packing"] = packing
+    turned.info["packing"], turned.info["format"] = packing, form  # what a turned copy forgets
     return turned
+
+
+def _identified(path: PathLike) -> Image.Image:
+    """Pillow's picture, not decoded yet: first of the few common formats, which import nothing, then of the others."""
+    content = io.BytesIO(_content(path))  # never reads more than there is, where files do as their headers say
+    Image.preinit()
+    common = [name for name in Image.ID if name not in PROGRAMS]
+    try:
+        return Image.open(content, formats=common)
+    except Image.UnidentifiedImageError:
+        Image.init()
+        others = [name for name in Image.ID if name not in (*common, *PROGRAMS)]
+        if not others:  # the others have been asked already
+            raise
+        return Image.open(content, formats=others)
+
+
+def _content(path: PathLike) -> bytes:
+    """The bytes of a file; OSError for what is none, such as a pipe, which might never end."""
+    if not (os.path.isfile(path) or os.path.isdir(path)) and os.path.exists(path):
+        raise OSError(errno.EINVAL, "it is no file")
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _too_large(limit: int) -> str:
+    return f"expected at most {limit:,}; make the picture smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it"
 
 
 def read_image(path: PathLike) -> Bytes:
@@ -115,8 +148,11 @@ def read_label(path: PathLike, palette: Bytes = VOC_PALETTE) -> Bytes:
     all rows without a class may share the colour of 255.
     """
     image = open_picture(path)
-    if image.format == "JPEG" or str(path).lower().endswith((".jpg", ".jpeg")):
-        raise DataError(f"{path}: a label map in JPEG, whose compression invents colours at every edge; save it as PNG")
+    lossy = image.info["format"] if image.info["format"] in LOSSY else ""
+    if lossy or str(path).lower().endswith((".jpg", ".jpeg")):
+        raise DataError(
+            f"{path}: a label map in {lossy or 'JPEG'}, whose compression invents colours at every edge; save it as PNG"
+        )
     if image.mode in ("L", "P", "1"):
         # Pillow spreads grey of 2 and 4 bits over 0..255; class numbers want that undone.
         return np.asarray(image).astype(np.uint8) // {"L;2": 85, "L;4": 17}.get(image.info["packing"], 1)

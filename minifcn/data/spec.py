@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -50,7 +51,7 @@ def open_dataset(spec: str, split: str, modalities: Sequence[str] = COLOUR) -> D
     if kind == "shapes":
         return open_shapes(rest, split)
     if kind not in FILES:
-        hint = f"; did you mean 'folder:{spec}'?" if Path(spec).is_dir() else did_you_mean(kind, ["shapes", *FILES])
+        hint = f"; did you mean 'folder:{spec}'?" if os.path.isdir(spec) else did_you_mean(kind, ["shapes", *FILES])
         raise DataError(f"data set {spec!r}: unknown kind {kind!r}{hint} (a data set is {HELP})")
     if not rest:
         raise DataError(f"data set {spec!r}: the folder is missing; write {kind}:DIR")

@@ -19,6 +19,7 @@ import datetime
 import io
 import itertools
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -75,7 +76,7 @@ class RunFolder:
     def existing(cls, path: str) -> RunFolder:
         """The folder of a run that can be resumed, be it from its beginning; CheckpointError if it is none."""
         folder = cls(Path(path))
-        if not folder.config.is_file():
+        if not os.path.isfile(folder.config):
             raise CheckpointError(f"{path}: not the folder of a run: it has no {folder.config.name}")
         if not folder.checkpoint.is_file() and folder._has_begun():
             raise CheckpointError(

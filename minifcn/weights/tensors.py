@@ -48,7 +48,7 @@ def read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, An
         AttributeError,
         ValueError,
     ) as error:  # the last three: 8-bit floats and their like
-        raise WeightsError(f"{path}: not a whole safetensors file of NumPy's types: {error}") from error
+        raise WeightsError(f"{path}: not a whole safetensors file of NumPy's types: {str(error)[:300]}") from error
     try:
         metadata = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -120,7 +120,7 @@ def test_samples_that_cannot_be_used(own):
         [
             r"p00: its label map is missing.*labels.p00\.png",
             r"p01: the picture is 4x4 .*map 3x1",
-            r"p02\.png: class number 3; expected 0\.\.2",
+            r"p02\.png: class number 3 \(1 pixel\); expected 0\.\.2",
             r"p03\.png: colour \(77, 77, 77\)",
             r"none: its picture is missing",
         ]

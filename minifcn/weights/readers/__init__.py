@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from os import PathLike
 from pathlib import Path
 from zipfile import ZipFile
@@ -61,7 +62,7 @@ def is_onnx(path: str | PathLike[str]) -> bool:
 
 
 def _start(path: Path) -> bytes:
-    if path.is_dir():
+    if os.path.isdir(path):
         inside = path / "weights.safetensors"
         hint = f"; try {inside}" if inside.is_file() else ", and has no weights.safetensors"
         raise WeightsError(f"{path}: expected a weight file, this is a folder{hint}")
