@@ -11,13 +11,14 @@ from PIL import Image
 
 from minifcn import backend, models, parallel, weights
 from minifcn.data import to_blob
-from minifcn.errors import ConfigError, WeightsError
+from minifcn.errors import ConfigError, DataError, WeightsError
 from minifcn.inference import check_input
 from minifcn.inspection.heat import spread
 from minifcn.models import convolutionalize
 from minifcn.net import Net
 
 SHORTER = 256  # pixels of the shorter side, as in Caffe's and most evaluations on ImageNet
+THIN = 64  # longer side over shorter side of a picture
 
 
 def open_classifier(path: str, name: str | None, device: str = "cpu", threads: int = 0) -> tuple[Net, dict[str, Any]]:
@@ -57,8 +58,13 @@ def heatmap(net: Net, image: np.ndarray, label: int, mean: Sequence[float]) -> n
 
 
 def shortened(image: np.ndarray) -> np.ndarray:
-    """The picture with its shorter side at 256 pixels."""
+    """The picture with its shorter side at 256 pixels. DataError for one so thin that it would become enormous."""
     height, width = image.shape[:2]
+    if max(height, width) > THIN * min(height, width):
+        raise DataError(
+            f"{width}x{height} pixels: more than {THIN} times as long as wide, and a classifier sees them with their "
+            f"shorter side at {SHORTER} pixels; cut a part out"
+        )
     factor = SHORTER / min(height, width)
     size = max(SHORTER, round(width * factor)), max(SHORTER, round(height * factor))
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))

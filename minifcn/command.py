@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -28,8 +29,9 @@ def reports_errors(main: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(main)
     def guarded(argv: Sequence[str] | None = None) -> int:
         try:
-            status = main(argv)
-            sys.stdout.flush()  # here, where a full disk can still be reported
+            with _any_letters():
+                status = main(argv)
+                sys.stdout.flush()  # here, where a full disk can still be reported
             return status
         except MinifcnError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -55,6 +57,21 @@ def reports_errors(main: Callable[..., int]) -> Callable[..., int]:
             return 2
 
     return guarded
+
+
+@contextmanager
+def _any_letters() -> Iterator[None]:
+    """Names of files may hold bytes that are no letters; inside, standard output escapes them, as errors' does."""
+    output = sys.stdout
+    if not (isinstance(output, io.TextIOWrapper) and output.errors == "strict"):  # a notebook's, say
+        yield
+        return
+    output.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    finally:
+        with suppress(OSError, ValueError):  # it may be full, or closed
+            output.reconfigure(errors="strict")
 
 
 def _drop_output() -> None:

@@ -89,6 +89,10 @@ class TrainConfig:
         "pictures from training, or allow them", group="data", choices=("refuse", "drop", "allow"),
     )  # fmt: skip
     val_limit: int = _setting(0, "evaluate on at most so many pictures; 0: all", group="data", least=0)
+    skip_bad: bool = _setting(
+        False, "train and evaluate without the samples that cannot be used; they are named, counted and listed in "
+        "skipped.csv", group="data",
+    )  # fmt: skip
     mirror: bool = _setting(False, "mirror half of the pictures", group="data")
     jitter: int = _setting(0, "move pictures by up to so many pixels", group="data", least=0)
     scale: float = _setting(
@@ -187,7 +191,8 @@ def may_change(name: str, before: TrainConfig, now: TrainConfig) -> bool:
 #: What may differ when a run goes on: nothing here changes the arithmetic of a step already taken.
 FREE_ON_RESUME = frozenset(
     {"iterations", "device", "threads", "strict", "eval_every", "checkpoint_every", "log_every",
-     "stage_iterations", "val_data", "val_split", "val_limit", "overlap"}
+     "stage_iterations", "val_data", "val_split", "val_limit", "overlap",
+     "skip_bad"}
 )  # fmt: skip
 
 _TYPES = {name: hint for name, hint in get_type_hints(TrainConfig).items()}
@@ -250,7 +255,7 @@ def checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     """`values` with each value in its setting's type; ConfigError for an unknown key or a value that does not fit."""
     for key in values:
         if key not in _TYPES:
-            raise ConfigError(f"{where}: unknown setting {repr(key):.200}{did_you_mean(key[:200], names())}")
+            raise ConfigError(f"{where}: unknown setting {key!r:.200}{did_you_mean(key[:200], names())}")
     return {key: check(key, value, where) for key, value in values.items()}
 
 
@@ -268,7 +273,7 @@ def check(name: str, value: Any, where: str) -> Any:
             f"{said} expects at most {LONGEST} letters of Unicode, so that config.toml can say it, got {value!r:.200}"
         )
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{said} expects {_name_of(kind)}, got {repr(value):.200}")
+        raise ConfigError(f"{said} expects {_name_of(kind)}, got {value!r:.200}")
     if type(value) is int and abs(value) >= 2**63:
         raise ConfigError(f"{said} expects an integer of at most 63 bits, got one of {value.bit_length()}")
     limits = _limits(name)

@@ -61,6 +61,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; there are {', '.join(known[:LISTED] if more else known) or 'none'}{more}"
 
 
+def printable(text: str) -> str:
+    r"""A text with a name in it that may hold anything, on one line: what does not print is escaped.
+
+    >>> printable("a\nb")
+    'a\\nb'
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def counted(count: int, one: str, many: str = "") -> str:
     """A number and its noun: "1 picture", "2 pictures"."""
     return f"{count} {one if count == 1 else many or one + 's'}"

@@ -29,6 +29,7 @@ from minifcn.training.folder import RunFolder
 from minifcn.training.interrupt import Interrupt
 from minifcn.training.objective import Objective
 from minifcn.training.progress import Progress
+from minifcn.training.scan import scan
 from minifcn.training.session import Session
 from minifcn.training.sets import augmentation, open_sets
 from minifcn.training.stages import Stage, net_of, stage_lines, stages_of
@@ -70,6 +71,9 @@ def run(arguments: argparse.Namespace, group: distributed.Group) -> int:
     for line in group.equip(config.threads, backend.for_device(config.device)):
         print(line)
     train, val = open_sets(config)
+    net = design(config, stages[-1], num_classes_of(train))
+    samples = scan(train, val, config, net, arguments.dry_run, Path(arguments.resume) if saved else None)
+    train, val = samples.train, samples.val
     if not config.mean and mean_of(train) != data.MEAN_BGR:  # where no weights have been trained with another
         config = dataclasses.replace(config, mean=",".join(map(str, mean_of(train))))
         print(f"  mean = {config.mean} ({train.name}'s own)")
@@ -118,6 +122,8 @@ def run(arguments: argparse.Namespace, group: distributed.Group) -> int:
         if saved:
             session.restore(saved)
             saved = None  # as large as weights and velocities
+        if group.leads:
+            samples.write(folder.path)
         if arguments.resume and group.leads:
             folder.write_config(config)  # only now: a run that cannot go on stays as it was
 

@@ -26,6 +26,7 @@ from minifcn.errors import DataError, counted, did_you_mean
 
 #: Where VOC2010 is looked for, seen from DIR.
 PLACES = (".", "VOCdevkit", "..", "../VOCdevkit", "../pascal", "../pascal/VOCdevkit")
+LONGEST = 200  # letters of a class name
 #: Three of the 59 classes are called otherwise among all.
 RENAMED = {"diningtable": "table", "bedcloth": "bedclothes", "clothes": "cloth"}
 
@@ -66,7 +67,7 @@ def read_label_map(path: Path, class_of: NDArray[np.int64]) -> NDArray[np.int64]
     if numbers.max() >= len(class_of):
         count = counted(int((numbers >= len(class_of)).sum()), "pixel")
         raise DataError(
-            f"{path}: class number {numbers.max()} ({count}); expected 0..{len(class_of) - 1}, the numbers of labels.txt"
+            f"{path}: class number {numbers.max()} ({count}); expected 0..{len(class_of) - 1}, as labels.txt has them"
         )
     return np.where(numbers < 0, -1, class_of[numbers])
 
@@ -78,7 +79,7 @@ def _read_names(path: Path) -> list[tuple[int, str]]:
         left, colon, name = (part.strip() for part in line.partition(":"))
         if not line.strip():
             continue
-        if not (colon and re.fullmatch(r"\d{1,5}", left, re.ASCII) and name):
+        if not (colon and re.fullmatch(r"\d{1,5}", left, re.ASCII) and 0 < len(name) <= LONGEST):
             raise DataError(f"{path}, line {number}: expected 'number: name', got {line!r:.80}")
         found.append((int(left), name.replace(" ", "")))
     if not found:

@@ -24,6 +24,7 @@ from minifcn.data.pictures import IGNORE, VOC_PALETTE, make_palette
 from minifcn.errors import DataError, counted, did_you_mean
 
 VAL_SHARE = 0.2
+LONGEST = 200  # letters of a class name
 _LINE = re.compile(r"(?P<name>.+?)(?:[\s:,]+(?P<r>\d+)[\s,]+(?P<g>\d+)[\s,]+(?P<b>\d+))?")
 
 
@@ -40,9 +41,16 @@ def read_classes(path: Path) -> tuple[list[str], NDArray[np.uint8]]:
             blank = blank or (number if names and not raw.strip() else 0)
             continue
         name = match["name"]
-        colour = (int(match["r"]), int(match["g"]), int(match["b"])) if match["r"] else None
-        if colour and max(colour) > 255:
-            raise DataError(f"{path}, line {number}: colour {colour} is out of range; expected three numbers in 0..255")
+        if len(name) > LONGEST:
+            raise DataError(f"{path}, line {number}: a class name of {len(name)} letters; expected {LONGEST} at most")
+        told = match.group("r", "g", "b") if match["r"] else ()
+        # Python refuses to read a number of thousands of digits.
+        if any(len(text) > 3 or int(text) > 255 for text in told):
+            colour = ", ".join(text[:20] for text in told)
+            raise DataError(
+                f"{path}, line {number}: colour ({colour}) is out of range; expected three numbers in 0..255"
+            )
+        colour = (int(told[0]), int(told[1]), int(told[2])) if told else None
         if colour and (colour in colours or colour == ignore):
             raise DataError(f"{path}, line {number}: colour {colour} is taken; give each class its own")
         if name in names:

@@ -19,7 +19,6 @@ from minifcn.data.modalities import READERS
 from minifcn.data.pictures import IGNORE, SUFFIXES, read_image, read_label
 from minifcn.errors import DataError, counted, did_you_mean
 
-
 #: What may be behind a picture of the height of its label map's width.
 TURNED = "; is the picture turned by its EXIF tag, and the label map made without? Then save it turned, without the tag"
 

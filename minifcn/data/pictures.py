@@ -25,7 +25,12 @@ IGNORE = 255
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2",
             ".avif", ".tga", ".jpe", ".jfif", ".mpo", ".apng")  # fmt: skip
 PROGRAMS = ("EPS",)  # formats of Pillow's that are no pictures but programs: it would start Ghostscript to run them
-LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")  # formats that may change a pixel a little; class numbers have no "a little"
+LOSSY = (
+    "JPEG",
+    "MPO",
+    "JPEG2000",
+    "AVIF",
+)  # formats that may change a pixel a little; class numbers have no "a little"
 
 
 def _voc_palette() -> Bytes:
@@ -58,7 +63,8 @@ def open_picture(path: PathLike) -> Image.Image:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
                 raise DataError(f"{path}: {image.width}x{image.height} pixels are too many: {_too_large(limit)}")
-            packing = image.tile[0][3] if image.tile else None  # "L;4" etc.; loading forgets it
+            tile = getattr(image, "tile", None)
+            packing = tile[0][3] if tile else None  # "L;4" etc.; loading forgets it
             form = image.format
             image.load()
             turned = ImageOps.exif_transpose(image)

@@ -17,9 +17,9 @@ class Subset:
     """Some samples of a data set: the first `kept`, or all if it has fewer; or those of the numbers `kept`."""
 
     def __init__(self, dataset: Dataset, kept: int | Sequence[int]) -> None:
-        self._dataset = dataset
-        self._kept = range(min(kept, len(dataset))) if isinstance(kept, int) else kept
-        self.name = f"{dataset.name}[:{len(self._kept)}]" if isinstance(kept, int) else dataset.name
+        self.whole = dataset
+        self.kept = range(min(kept, len(dataset))) if isinstance(kept, int) else kept
+        self.name = f"{dataset.name}[:{len(self.kept)}]" if isinstance(kept, int) else dataset.name
         self.classes, self.palette, self.ignore_index = dataset.classes, dataset.palette, dataset.ignore_index
         self.tasks, self.mean = tasks_of(dataset), mean_of(dataset)
 
@@ -28,11 +28,11 @@ class Subset:
         return len(self.classes)
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self.kept)
 
     def __getitem__(self, i: int, /) -> Sample:
         check_index(self, i)
-        return self._dataset[self._kept[i]]
+        return self.whole[self.kept[i]]
 
 
 def open_sets(config: TrainConfig) -> tuple[Dataset, Dataset]:

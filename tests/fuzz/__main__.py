@@ -39,6 +39,7 @@ class Result:
     refused: int = 0
     found: int = 0
     seconds: float = 0.0
+    cpu: float = 0.0  # seconds of a core
     peak: int = 0  # bytes beyond what the process had
     findings: dict[tuple[str, str], int] = field(default_factory=dict)  # (kind, where) -> the first case
 
@@ -74,45 +75,51 @@ def _child(name: str, scratch: str, options: dict[str, Any], result: Result) -> 
     command = [sys.executable, "-m", "fuzz.child", name, scratch, json.dumps(options)]
     threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # their stacks count as address space
     environment = {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(sys.path[:2])}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
-        with ThreadPoolExecutor(1) as pool:
-            watcher = pool.submit(_kill_stuck, child, Path(scratch) / "at", 3 * TARGETS[name].seconds + 30)
-            assert child.stdout is not None
-            for line in child.stdout:
-                told = json.loads(line)
-                if "kind" in told:
-                    result.note(told["kind"], told["where"], told["case"])
-                    continue
-                result.cases += told["cases"]
-                result.read += told["read"]
-                result.refused += told["refused"]
-                result.found += told["found"]
-                result.peak = max(result.peak, told["peak"])
-            status = child.wait()
-            stuck = watcher.result()
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        watcher = pool.submit(_kill_stuck, child, Path(scratch) / "at", 3 * TARGETS[name].seconds + 30)
+        assert child.stdout is not None
+        for line in child.stdout:
+            told = json.loads(line)
+            if "kind" in told:
+                result.note(told["kind"], told["where"], told["case"])
+                continue
+            result.cases += told["cases"]
+            result.read += told["read"]
+            result.cpu += told["cpu"]
+            result.refused += told["refused"]
+            result.found += told["found"]
+            result.peak = max(result.peak, told["peak"])
+        status = child.wait()
+        stuck = watcher.result()
     return (None, "") if status == 0 else (status, stuck)
 
 
 def _kill_stuck(child: subprocess.Popen, at: Path, seconds: float) -> str:
     """Ends a child that stays on one case, where its own alarm cannot: within a library."""
-    last, since = b"", time.monotonic()
+    last, since = b"", 0.0
     while child.poll() is None:
         with contextlib.suppress(OSError):
             now = at.read_bytes()
+            used = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+            spent = sum(map(int, used)) / os.sysconf("SC_CLK_TCK")  # seconds of a core
             if now != last:
-                last, since = now, time.monotonic()
-        if last and time.monotonic() - since > seconds:
-            child.kill()
-            return f"stuck for {seconds:.0f} s"
+                last, since = now, spent
+            if last and spent - since > seconds:
+                child.kill()
+                return f"stuck for {seconds:.0f} s"
         time.sleep(0.05)
     return ""
 
 
 def table(results: Sequence[Result]) -> str:
     """A row for each target."""
-    heads = ("target", "cases", "read", "refused", "seconds", "peak MiB", "findings")
+    heads = ("target", "cases", "read", "refused", "seconds", "of a core", "peak MiB", "findings")
     rows = [
-        (r.name, f"{r.cases:,}", f"{r.read:,}", f"{r.refused:,}", f"{r.seconds:.0f}", f"{r.peak / 2**20:.0f}",
+        (r.name, f"{r.cases:,}", f"{r.read:,}", f"{r.refused:,}", f"{r.seconds:.0f}", f"{r.cpu:.0f}",
+         f"{r.peak / 2**20:.0f}",
          str(len(r.findings)))
         for r in results
     ]  # fmt: skip
@@ -129,11 +136,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("targets", nargs="*", metavar="TARGET", help=f"some of {', '.join(TARGETS)} (default: all)")
     parser.add_argument("--seconds", type=float, default=10, help="for each target (default: 10)")
-    parser.add_argument("--cases", type=int, default=EVERYTHING, help="for each target, if not as many as there is time")
+    parser.add_argument(
+        "--cases", type=int, default=EVERYTHING, help="for each target, if not as many as there is time"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1, help="targets at a time (default: 1)")
     parser.add_argument("--case", type=int, help="only this one, with its traceback")
-    parser.add_argument("--keep", type=Path, default=Path("case"), help="folder for the files of --case (default: case)")
+    parser.add_argument(
+        "--keep", type=Path, default=Path("case"), help="folder for the files of --case (default: case)"
+    )
     arguments = parser.parse_args(argv)
     names = arguments.targets or list(TARGETS)
     if unknown := set(names) - TARGETS.keys():

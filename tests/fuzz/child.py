@@ -1,4 +1,4 @@
-"""The process that runs the cases of one target: `python -m fuzz.child`, started by the driver.
+"""The process that runs the cases: `python -m fuzz.child`, started by the driver.
 
 Case n is a pure function of (seed, n). A line of JSON on standard output tells each finding, the last one the totals;
 the number of the case under way stands in a file, for a driver whose child has died of it.
@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ class Bench:
             root = scratch / f"seed{k}"
             root.mkdir()
             make(root)
-            self.sound.append({str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()})
-        self._there: Files = {}
+            self.sound.append(
+                {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+            )
 
     def case(self, seed: int, n: int) -> tuple[Files, Edits]:
         """(the sound files, what becomes of some of them) of case n."""
@@ -109,39 +111,53 @@ def _where(error: BaseException) -> str:
     return f"{'/'.join(Path(ours[-1].filename).parts[-2:])}:{ours[-1].lineno}" if ours else ""
 
 
-def main(name: str, scratch: str, options: str) -> None:
-    """Runs cases start, start + 1, ... until their number or the seconds are up."""
-    asked: dict[str, Any] = json.loads(options)
-    out = sys.stdout
-    warnings.simplefilter("ignore")
-    Image.init()
-    target, began = TARGETS[name], time.monotonic()
-    bench = Bench(target, Path(scratch))
-    for files in bench.sound:  # sound ones are read; what they import is imported
+def prepared(name: str, scratch: Path) -> Bench:
+    """The bench of a target; its sound folders have been read once, so that what that imports is imported."""
+    folder = scratch / name
+    folder.mkdir()
+    bench = Bench(TARGETS[name], folder)
+    for files in bench.sound:
         bench.lay(files, {})
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(MinifcnError):
-            target.run(bench.folder)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff and others say there what they think of a file
-    # Untouched zeros count as address space and take no memory: nets are built to compare shapes with.
-    watch = Watch(Path(scratch), (target.memory << 20) + (2 << 30))
-    watch.outside = target.outside
+        with contextlib.redirect_stdout(io.StringIO()):
+            try:
+                bench.target.run(bench.folder)
+            except MinifcnError as error:
+                if bench.target.name in ("sets-png", "sets-mat", "config", "run"):
+                    raise SystemExit(f"{name}: a sound folder is refused: {error}") from error
+    return bench
+
+
+def cases(bench: Bench, watch: Watch, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Each finding of cases start, start + 1, ... until their number or the seconds are up; last, the totals."""
+    watch.outside = bench.target.outside
     counts = {"read": 0, "refused": 0, "found": 0}
     most = done = 0
-    n = asked["start"]
+    n, worked = asked["start"], time.process_time()
     end = time.monotonic() + asked["seconds"]
-    with open(Path(scratch) / "at", "wb", buffering=0) as at:
+    with open(Path(watch.scratch) / "at", "wb", buffering=0) as at:
         while done < asked["cases"] and time.monotonic() < end:
             os.pwrite(at.fileno(), n.to_bytes(8, "little"), 0)
             kind, where, took = run(bench, watch, *bench.case(asked["seed"], n))
             most = max(most, took)
-            if kind in counts:
-                counts[kind] += 1
-            else:
-                counts["found"] += 1
-                print(json.dumps({"case": n, "kind": kind, "where": where}), file=out, flush=True)
+            if kind not in counts:
+                yield {"case": n, "kind": kind, "where": where}
+            counts[kind if kind in counts else "found"] += 1
             n, done = n + 1, done + 1
-    total = {"cases": done, **counts, "peak": most, "ready": end - asked["seconds"] - began}
-    print(json.dumps(total), file=out, flush=True)
+    yield {"cases": done, **counts, "peak": most, "cpu": time.process_time() - worked}
+
+
+def main(names: str, scratch: str, options: str) -> None:
+    """The cases of one target, or of several whose names have commas between them, one after the other."""
+    out = sys.stdout
+    warnings.simplefilter("ignore")
+    Image.init()
+    benches = [prepared(name, Path(scratch)) for name in names.split(",")]
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff and others say there what they think of a file
+    # Untouched zeros count as address space and take no memory: nets are built to compare shapes with.
+    watch = Watch(Path(scratch), (max(bench.target.memory for bench in benches) << 20) + (2 << 30))
+    for bench in benches:
+        for told in cases(bench, watch, json.loads(options)):
+            print(json.dumps({"target": bench.target.name, **told}), file=out, flush=True)
 
 
 if __name__ == "__main__":

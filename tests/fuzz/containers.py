@@ -102,9 +102,9 @@ def _npy(data: bytes, rng: Generator) -> Opened:
     """The header of a .npy, or the pickle after it."""
     (length,) = struct.unpack("<H", data[8:10])
     if rng.random() < 0.4:
-        return data[10 : 10 + length], lambda inner: data[:8] + struct.pack("<H", len(inner) & 0xFFFF) + inner + data[
-            10 + length :
-        ]
+        return data[
+            10 : 10 + length
+        ], lambda inner: data[:8] + struct.pack("<H", len(inner) & 0xFFFF) + inner + data[10 + length :]
     return data[10 + length :], lambda inner: data[: 10 + length] + inner
 
 

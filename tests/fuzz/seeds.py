@@ -170,6 +170,19 @@ def staged(folder: Path) -> None:
     _stopped(folder, ["--data", "shapes:size=32,train=3,val=1", "--stages", "32s,16s", "--freeze", "trunk"])
 
 
+def of_files(folder: Path) -> None:
+    """A run on a set of files, of which one cannot be used; they lie beside, and stay as they are."""
+    files = folder.with_name("own")
+    files.mkdir()
+    own_lists(files)
+    (files / "train.txt").write_text("a\nb\nmissing\n")
+    for path in files.rglob("*.png"):  # large enough for the net
+        with Image.open(path) as image:
+            larger = image.resize((36, 36), Image.Resampling.NEAREST)
+        larger.save(path)
+    _stopped(folder, ["--data", f"folder:{files}", "--skip-bad"])
+
+
 def _stopped(folder: Path, flags: list[str]) -> None:
     """Of a run that is complete, the folder as it was after its first step."""
     said = io.StringIO()

@@ -18,6 +18,7 @@ from minifcn import data, train
 from minifcn.data.check import examine
 from minifcn.data.dataset import tasks_of
 from minifcn.errors import MinifcnError
+from minifcn.training import scan
 from minifcn.training.stages import stage_lines, stages_of
 from minifcn.weights import inspection, opening, readers, writers
 
@@ -180,6 +181,7 @@ def run_folder(folder: Path) -> None:
     learn, train.learn = train.learn, stop
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(Reached):
+            scan.read(folder / "run")
             train.main.__wrapped__(["--resume", str(folder / "run")])
     finally:
         train.learn = learn
@@ -206,8 +208,7 @@ TARGETS = {
         Target("caffemodel", [*[seeds.small(".caffemodel", writers.caffemodel)] * 6, seeds.text,
                               *[seeds.small(".caffemodel", writers.caffemodel_v1)] * 6, seeds.net(".caffemodel")],
                weight_file),
-        Target("torch", [seeds.small(".pth", writers.pth), seeds.legacy, seeds.small(".pth", writers.pth), seeds.legacy],
-               weight_file),
+        Target("torch", [seeds.small(".pth", writers.pth), seeds.legacy], weight_file),
         Target("numpy", [*[seeds.small(".npz", writers.npz), seeds.small(".npy", writers.npy)] * 6, seeds.net(".npz")],
                weight_file),
         Target("hdf5", [seeds.small(".h5", writers.h5)], weight_file),
@@ -215,8 +216,9 @@ TARGETS = {
         Target("pictures", PICTURES, any_picture, memory=1536),
         Target("sets-mat", [*seeds.PUBLISHED.values()], sets, files_changed, memory=1536, outside=True),
         Target("sets-png", [_inside("folder", seeds.own), _inside("folder", seeds.own_lists),
-                            _inside("camvid", seeds.camvid), seeds.voc], sets, files_changed, memory=1536, outside=True),
+                            _inside("camvid", seeds.camvid), seeds.voc],
+               sets, files_changed, memory=1536, outside=True),
         Target("config", [seeds.config], config_file, new_settings, outside=True),
-        Target("run", [seeds.run, seeds.staged], run_folder, files_changed, memory=512, outside=True),
+        Target("run", [seeds.run, seeds.staged, seeds.of_files], run_folder, files_changed, memory=512, outside=True),
     )
 }  # fmt: skip

@@ -23,7 +23,17 @@ RUNS = (
 #: Allowed within the folder of the case.
 CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.truncate", "os.chmod")
 #: Libraries that may still import a part of their own while they read.
-LIBRARIES = {"numpy", "PIL", "minifcn", "h5py", "safetensors", "encodings", "tqdm", "matplotlib", *sys.stdlib_module_names}
+LIBRARIES = {
+    "numpy",
+    "PIL",
+    "minifcn",
+    "h5py",
+    "safetensors",
+    "encodings",
+    "tqdm",
+    "matplotlib",
+    *sys.stdlib_module_names,
+}
 SYSTEM = tuple({os.path.realpath(p) for p in (sys.prefix, sys.base_prefix, "/usr/lib", "/usr/share", "/proc", "/dev")})
 
 
@@ -42,18 +52,18 @@ class Watch:
         sys.addaudithook(self._hook)
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + address_space,) * 2)
-        signal.signal(signal.SIGALRM, _too_long)
+        signal.signal(signal.SIGPROF, _too_long)
 
     @contextmanager
     def watching(self, seconds: float) -> Iterator[None]:
         self.seen = []
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds)  # of a core: a busy machine is no finding
         self.on = True
         try:
             yield
         finally:
             self.on = False
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
     def _hook(self, event: str, arguments: tuple) -> None:
         if self.on and (found := self._wrong(event, arguments)):

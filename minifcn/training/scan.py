@@ -1,0 +1,274 @@
+"""Which samples a run can use: every file of its sets is read once, before the first step.
+
+A file that is cut off shows only when it is decoded, so each is; threads share the work. What was found stays in the
+run folder: data.json, with the sizes and times of all files, and skipped.csv where samples were left out. A run that
+goes on reads the files again only if one of them has changed since, and refuses to go on with other samples than it
+began with. Sets that are drawn, such as shapes, have no files.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from minifcn import parallel
+from minifcn.config import TrainConfig
+from minifcn.data.dataset import Dataset, Sample
+from minifcn.data.pairs import Pair, PairDataset
+from minifcn.errors import LISTED, CheckpointError, DataError, ShapeError, counted, printable
+from minifcn.files import atomic_path
+from minifcn.net import Net
+from minifcn.training.sets import Subset
+
+DATA, SKIPPED = "data.json", "skipped.csv"
+SMALL = 128  # pixels of a side from which on every net can see a picture
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What reading a set has shown. `samples` is a hash of the names, `files` one of paths, sizes and times."""
+
+    count: int
+    samples: str
+    files: str
+    bad: dict[int, str]  # the number of a sample -> why it cannot be used
+
+    def fits(self, dataset: Dataset) -> bool:
+        """Whether it is about the samples of this set."""
+        pairs = pairs_of(dataset) or []
+        return (self.count, self.samples) == (len(pairs), _hash(pair.name for pair in pairs))
+
+
+class Scan:
+    """The sets of a run without the samples that cannot be used: `train`, `val`."""
+
+    def __init__(self, sets: dict[str, Dataset], findings: dict[str, Findings]) -> None:
+        usable = {name: without(dataset, findings.get(name)) for name, dataset in sets.items()}
+        self.train, self.val = usable["train"], usable.get("val", usable["train"])
+        self._sets, self._findings = sets, findings
+
+    def skipped(self) -> list[tuple[str, str, str]]:
+        """(set, sample, reason) of what is left out."""
+        return [
+            (dataset.name, _names(dataset)[i], reason)
+            for name, dataset in self._sets.items()
+            if name in self._findings
+            for i, reason in self._findings[name].bad.items()
+        ]
+
+    def write(self, folder: Path) -> None:
+        """Leaves what was found in a run's folder, for those who look at it and for a run that goes on."""
+        if not self._findings:
+            return
+        about = {
+            name: {**vars(found), "bad": {str(i): reason for i, reason in found.bad.items()}}
+            for name, found in self._findings.items()
+        }
+        with atomic_path(folder / DATA) as beside:
+            beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        rows = [("set", "sample", "reason"), *self.skipped()]
+        if len(rows) > 1:
+            with (
+                atomic_path(folder / SKIPPED) as beside,
+                open(beside, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+            ):
+                csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def scan(
+    train: Dataset, val: Dataset, config: TrainConfig, net: Net, dry_run: bool = False, begun: Path | None = None
+) -> Scan:
+    """Reads what has to be read of both sets. Says what is left out under --skip-bad.
+
+    net: one of the run's, whose windows pictures must not be too small for. A dry run without --skip-bad reads nothing
+    here: its report tells more. begun: the folder of a run that goes on.
+
+    Raises DataError, naming the files, if there are samples that cannot be used and --skip-bad is not said, or if all
+    are such; CheckpointError if they are others than when the run began.
+    """
+    skip_bad = config.skip_bad
+    sets = {"train": train} if val is train else {"train": train, "val": val}
+    if dry_run and not skip_bad:
+        return Scan(sets, {})
+    before = read(begun) if begun else {}
+    smallest = {"train": _shrunk(config), "val": lambda height, width: (height, width)}
+    since = time.perf_counter()
+    findings = {
+        name: examined(dataset, before.get(name), partial(_fit, net, smallest[name]))
+        for name, dataset in sets.items()
+        if pairs_of(dataset)
+    }
+    if findings and findings != before:
+        read_now = counted(sum(found.count for found in findings.values()), "sample")
+        print(f"read the files of {read_now} in {time.perf_counter() - since:.1f} s", flush=True)
+    if begun and before:
+        for name, found in findings.items():
+            findings[name] = _as_before(begun, sets[name], found, before.get(name), must=name == "train")
+    done = Scan(sets, findings)
+    if bad := [printable(reason) for _, _, reason in done.skipped()]:
+        what = " and ".join(
+            f"{len(findings[name].bad)} of the {counted(findings[name].count, 'sample')} of {sets[name].name}"
+            for name in findings
+            if findings[name].bad
+        )
+        listed = [f"  {reason}" for reason in bad[:LISTED]]
+        if not skip_bad:
+            more = [f"  and {len(bad) - LISTED} more"] if bad[LISTED:] else []
+            advice = "mend these files, or leave them out: --skip-bad"
+            raise DataError("\n".join([f"{what} cannot be used:", *listed, *more, advice]))
+        more = [f"  and {len(bad) - LISTED} more, see {SKIPPED} in the run folder"] if bad[LISTED:] else []
+        print("\n".join([f"left out, since they cannot be used: {what}", *listed, *more]), flush=True)
+    return done
+
+
+def examined(
+    dataset: Dataset, before: Findings | None = None, fit: Callable[[Sample], None] = lambda sample: None
+) -> Findings:
+    """Reads every sample of a set of files, unless no file has changed since `before`.
+
+    fit: raises DataError for a sample that is sound and cannot be used nevertheless.
+    """
+    pairs = pairs_of(dataset) or []
+    samples, files = _hash(pair.name for pair in pairs), _hash(_stamps(pairs))
+    if before is not None and (before.samples, before.files) == (samples, files):
+        return before
+
+    def problem(i: int) -> str | None:
+        try:
+            fit(dataset[i])
+        except DataError as error:
+            return str(error)
+        return None
+
+    pool = ThreadPoolExecutor(parallel.get_threads(), thread_name_prefix="minifcn-scan")
+    try:
+        results = pool.map(problem, range(len(pairs)))
+        # disable=None: a bar on a terminal, nothing in a log
+        bar = tqdm(results, f"reading {dataset.name}", len(pairs), unit="sample", leave=False, disable=None)
+        bad = {i: reason for i, reason in enumerate(bar) if reason is not None}
+    finally:  # Ctrl-C, too: nothing more is begun
+        pool.shutdown(cancel_futures=True)
+    if len(bad) == len(pairs):
+        raise DataError(f"{dataset.name}: no sample of {len(pairs)} can be used; the first: {printable(bad[0])}")
+    return Findings(len(pairs), samples, files, bad)
+
+
+def without(dataset: Dataset, findings: Findings | None) -> Dataset:
+    """A set less the samples that cannot be used."""
+    if findings is None or not findings.bad:
+        return dataset
+    return Subset(dataset, [i for i in range(len(dataset)) if i not in findings.bad])
+
+
+def pairs_of(dataset: Dataset) -> list[Pair] | None:
+    """The files of a set's samples, in order; None of a set that has none."""
+    if isinstance(dataset, Subset):
+        inner = pairs_of(dataset.whole)
+        return None if inner is None else [inner[i] for i in dataset.kept]
+    return dataset.pairs if isinstance(dataset, PairDataset) else None
+
+
+def read(folder: Path) -> dict[str, Findings]:
+    """What `Scan.write` left; nothing for a run of a minifcn that did not. CheckpointError if it is damaged."""
+    path = folder / DATA
+    if not os.path.exists(path):
+        return {}
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        found = {}
+        for name, value in about.items():
+            bad = {int(i): reason for i, reason in value["bad"].items()}
+            found[name] = Findings(value["count"], value["samples"], value["files"], bad)
+            sound = type(value["count"]) is int and all(0 <= i < value["count"] for i in bad)
+            if not sound or not all(isinstance(reason, str) for reason in bad.values()):
+                raise ValueError("numbers or reasons of samples that cannot be")
+        return found
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: damaged ({str(error)[:100]}); without it the run does not know which samples it began with"
+        ) from error
+
+
+def _as_before(folder: Path, dataset: Dataset, found: Findings, before: Findings | None, must: bool) -> Findings:
+    """What the run goes on with: if the set is the one of before, without the samples that were left out then.
+
+    must: it may be no other. Raises CheckpointError if it is, or if a sample cannot be used that could be.
+    """
+    on = "a run goes on with the samples that it began with"
+    end = f"{on}: put the files back, or begin another run (--init takes this one's weights)"
+    if before is None or not before.fits(dataset):
+        if must:
+            had = f"{before.count} samples" if before else "another set"
+            raise CheckpointError(
+                f"{folder}: began with {had}, and {dataset.name} has {found.count}, or others than then; {end}"
+            )
+        return found
+    names = _names(dataset)
+    if worse := sorted(found.bad.keys() - before.bad.keys()):
+        more = f", and {len(worse) - 1} more" if worse[1:] else ""
+        raise CheckpointError(
+            f"{folder}: {printable(names[worse[0]])} of {dataset.name} could be used when the run began{more}: "
+            f"{printable(found.bad[worse[0]])}; {end}"
+        )
+    if better := sorted(before.bad.keys() - found.bad.keys()):
+        told = ", ".join(printable(names[i]) for i in better[:LISTED]) + " ..." * (len(better) > LISTED)
+        print(f"{dataset.name}: {told} can be used now, and stay out: {on}", flush=True)
+    return Findings(found.count, found.samples, found.files, before.bad)
+
+
+def _shrunk(config: TrainConfig) -> Callable[[int, int], tuple[int, int]]:
+    """(height, width) that a training picture may have in a batch of its own, at its smallest."""
+    scale = 1 if config.overfit else config.scale
+    least = 0 if config.overfit else config.crop  # what is smaller than a crop is filled up to it
+
+    def smallest(height: int, width: int) -> tuple[int, int]:
+        return max(least, round(height / scale), 1), max(least, round(width / scale), 1)
+
+    return smallest
+
+
+def _fit(net: Net, smallest: Callable[[int, int], tuple[int, int]], sample: Sample) -> None:
+    """DataError for a picture that is too small for the net."""
+    height, width = sample.label.shape
+    if min(smallest(height, width)) >= SMALL:
+        return
+    try:
+        net.shapes(*net.input_shapes((1, 3, *smallest(height, width))))
+    except ShapeError as error:
+        raise DataError(
+            f"{sample.name}: {width}x{height} pixels are too few for {net.spec['name']}: {error}; enlarge the picture"
+        ) from error
+
+
+def _names(dataset: Dataset) -> list[str]:
+    return [pair.name for pair in pairs_of(dataset) or []]
+
+
+def _stamps(pairs: Sequence[Pair]) -> Iterable[str]:
+    """Path, size and time of each file."""
+    for pair in pairs:
+        for path in (pair.image, pair.label, *pair.more_labels, *pair.beside.values()):
+            try:
+                about = os.stat(path)
+                yield f"{os.path.abspath(path)} {about.st_size} {about.st_mtime_ns}"
+            except (OSError, ValueError):
+                yield f"{path} is not there"
+
+
+def _hash(texts: Iterable[str]) -> str:
+    made = hashlib.sha256()
+    for text in texts:
+        made.update(os.fsencode(text) + b"\0")
+    return made.hexdigest()
