@@ -71,8 +71,7 @@ def run(arguments: argparse.Namespace, group: distributed.Group) -> int:
     for line in group.equip(config.threads, backend.for_device(config.device)):
         print(line)
     train, val = open_sets(config)
-    net = design(config, stages[-1], num_classes_of(train))
-    samples = scan(train, val, config, net, arguments.dry_run, Path(arguments.resume) if saved else None)
+    samples = scan(train, val, config, group, arguments.dry_run, Path(arguments.resume) if saved else None)
     train, val = samples.train, samples.val
     if not config.mean and mean_of(train) != data.MEAN_BGR:  # where no weights have been trained with another
         config = dataclasses.replace(config, mean=",".join(map(str, mean_of(train))))

@@ -46,9 +46,9 @@ def read_classes(path: Path) -> tuple[list[str], NDArray[np.uint8]]:
         told = match.group("r", "g", "b") if match["r"] else ()
         # Python refuses to read a number of thousands of digits.
         if any(len(text) > 3 or int(text) > 255 for text in told):
-            colour = ", ".join(text[:20] for text in told)
+            shown = ", ".join(text[:20] for text in told)
             raise DataError(
-                f"{path}, line {number}: colour ({colour}) is out of range; expected three numbers in 0..255"
+                f"{path}, line {number}: colour ({shown}) is out of range; expected three numbers in 0..255"
             )
         colour = (int(told[0]), int(told[1]), int(told[2])) if told else None
         if colour and (colour in colours or colour == ignore):

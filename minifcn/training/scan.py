@@ -23,12 +23,14 @@ from tqdm import tqdm
 
 from minifcn import parallel
 from minifcn.config import TrainConfig
-from minifcn.data.dataset import Dataset, Sample
+from minifcn.data.dataset import Dataset, Sample, num_classes_of
 from minifcn.data.pairs import Pair, PairDataset
+from minifcn.distributed import ALONE, Group
 from minifcn.errors import LISTED, CheckpointError, DataError, ShapeError, counted, printable
 from minifcn.files import atomic_path
 from minifcn.net import Net
 from minifcn.training.sets import Subset
+from minifcn.training.stages import net_of, stages_of
 
 DATA, SKIPPED = "data.json", "skipped.csv"
 SMALL = 128  # pixels of a side from which on every net can see a picture
@@ -70,12 +72,8 @@ class Scan:
         """Leaves what was found in a run's folder, for those who look at it and for a run that goes on."""
         if not self._findings:
             return
-        about = {
-            name: {**vars(found), "bad": {str(i): reason for i, reason in found.bad.items()}}
-            for name, found in self._findings.items()
-        }
         with atomic_path(folder / DATA) as beside:
-            beside.write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+            beside.write_text(_json(self._findings) + "\n", encoding="utf-8")
         rows = [("set", "sample", "reason"), *self.skipped()]
         if len(rows) > 1:
             with (
@@ -86,21 +84,45 @@ class Scan:
 
 
 def scan(
-    train: Dataset, val: Dataset, config: TrainConfig, net: Net, dry_run: bool = False, begun: Path | None = None
+    train: Dataset,
+    val: Dataset,
+    config: TrainConfig,
+    group: Group = ALONE,
+    dry_run: bool = False,
+    begun: Path | None = None,
 ) -> Scan:
-    """Reads what has to be read of both sets. Says what is left out under --skip-bad.
+    """Reads what has to be read of both sets, in the process that leads. Says what is left out under --skip-bad.
 
-    net: one of the run's, whose windows pictures must not be too small for. A dry run without --skip-bad reads nothing
-    here: its report tells more. begun: the folder of a run that goes on.
+    A dry run without --skip-bad reads nothing here: its report tells more. begun: the folder of a run that goes on.
 
     Raises DataError, naming the files, if there are samples that cannot be used and --skip-bad is not said, or if all
     are such; CheckpointError if they are others than when the run began.
     """
-    skip_bad = config.skip_bad
     sets = {"train": train} if val is train else {"train": train, "val": val}
-    if dry_run and not skip_bad:
+    if dry_run and not config.skip_bad:
         return Scan(sets, {})
+    findings = _parsed(group.told(lambda: _json(_found(sets, config, begun))))
+    done = Scan(sets, findings)
+    if bad := [printable(reason) for _, _, reason in done.skipped()]:
+        what = " and ".join(
+            f"{len(found.bad)} of the {counted(found.count, 'sample')} of {sets[name].name}"
+            for name, found in findings.items()
+            if found.bad
+        )
+        listed = [f"  {reason}" for reason in bad[:LISTED]]
+        if not config.skip_bad:
+            more = [f"  and {len(bad) - LISTED} more"] if bad[LISTED:] else []
+            advice = "mend these files, or leave them out: --skip-bad"
+            raise DataError("\n".join([f"{what} cannot be used:", *listed, *more, advice]))
+        more = [f"  and {len(bad) - LISTED} more, see {SKIPPED} in the run folder"] if bad[LISTED:] else []
+        print("\n".join([f"left out, since they cannot be used: {what}", *listed, *more]), flush=True)
+    return done
+
+
+def _found(sets: dict[str, Dataset], config: TrainConfig, begun: Path | None) -> dict[str, Findings]:
+    """What there is to know of each set that has files."""
     before = read(begun) if begun else {}
+    net = net_of(config, stages_of(config)[-1], num_classes_of(sets["train"]))
     smallest = {"train": _shrunk(config), "val": lambda height, width: (height, width)}
     since = time.perf_counter()
     findings = {
@@ -114,21 +136,7 @@ def scan(
     if begun and before:
         for name, found in findings.items():
             findings[name] = _as_before(begun, sets[name], found, before.get(name), must=name == "train")
-    done = Scan(sets, findings)
-    if bad := [printable(reason) for _, _, reason in done.skipped()]:
-        what = " and ".join(
-            f"{len(findings[name].bad)} of the {counted(findings[name].count, 'sample')} of {sets[name].name}"
-            for name in findings
-            if findings[name].bad
-        )
-        listed = [f"  {reason}" for reason in bad[:LISTED]]
-        if not skip_bad:
-            more = [f"  and {len(bad) - LISTED} more"] if bad[LISTED:] else []
-            advice = "mend these files, or leave them out: --skip-bad"
-            raise DataError("\n".join([f"{what} cannot be used:", *listed, *more, advice]))
-        more = [f"  and {len(bad) - LISTED} more, see {SKIPPED} in the run folder"] if bad[LISTED:] else []
-        print("\n".join([f"left out, since they cannot be used: {what}", *listed, *more]), flush=True)
-    return done
+    return findings
 
 
 def examined(
@@ -184,21 +192,33 @@ def read(folder: Path) -> dict[str, Findings]:
     if not os.path.exists(path):
         return {}
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        found = {}
-        for name, value in about.items():
-            bad = {int(i): reason for i, reason in value["bad"].items()}
-            found[name] = Findings(value["count"], value["samples"], value["files"], bad)
-            sound = type(value["count"]) is int and all(0 <= i < value["count"] for i in bad)
-            if not sound or not all(isinstance(reason, str) for reason in bad.values()):
-                raise ValueError("numbers or reasons of samples that cannot be")
-        return found
+        return _parsed(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: damaged ({str(error)[:100]}); without it the run does not know which samples it began with"
         ) from error
+
+
+def _json(findings: dict[str, Findings]) -> str:
+    about = {
+        name: {**vars(found), "bad": {str(i): reason for i, reason in found.bad.items()}}
+        for name, found in findings.items()
+    }
+    return json.dumps(about, indent=1)
+
+
+def _parsed(text: str) -> dict[str, Findings]:
+    """What `_json` wrote; any of many errors for anything else."""
+    findings = {}
+    for name, value in json.loads(text).items():
+        bad = {int(i): reason for i, reason in value["bad"].items()}
+        findings[name] = Findings(value["count"], value["samples"], value["files"], bad)
+        sound = type(value["count"]) is int and all(0 <= i < value["count"] for i in bad)
+        if not sound or not all(isinstance(reason, str) for reason in bad.values()):
+            raise ValueError("numbers or reasons of samples that cannot be")
+    return findings
 
 
 def _as_before(folder: Path, dataset: Dataset, found: Findings, before: Findings | None, must: bool) -> Findings:
