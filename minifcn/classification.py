@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from minifcn import backend, models, parallel, weights
+from minifcn import backend, models
 from minifcn.data import to_blob
 from minifcn.errors import ConfigError, DataError, WeightsError
-from minifcn.inference import check_input
+from minifcn.inference import open_trained
 from minifcn.inspection.heat import spread
 from minifcn.models import convolutionalize
 from minifcn.net import Net
@@ -26,16 +26,12 @@ def open_classifier(path: str, name: str | None, device: str = "cpu", threads: i
 
     Raises WeightsError for a net that is no classifier, or that wants another input than minifcn's.
     """
-    if threads:
-        parallel.set_threads(threads)
     if name is not None and name not in models.CLASSIFIERS:
         raise ConfigError(f"--net {name}: expected a classifier, one of {', '.join(models.CLASSIFIERS)}")
-    xp = backend.for_device(device)
-    net, about = weights.open_net(path, {"name": name} if name else None)
+    net, about = open_trained(path, {"name": name} if name else None, device, threads)
     if net.spec["name"] not in models.CLASSIFIERS:
         raise WeightsError(f"{path}: holds {net.spec['name']}; expected one of {', '.join(models.CLASSIFIERS)}")
-    check_input(path, about)
-    return net.to(xp), about
+    return net, about
 
 
 def classify(net: Net, image: np.ndarray, mean: Sequence[float]) -> np.ndarray:

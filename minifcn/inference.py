@@ -22,30 +22,39 @@ from minifcn.metrics import ConfusionMatrix
 from minifcn.net import Net
 
 
-def open_fcn(
+def open_trained(
     path: str, spec: Mapping[str, Any] | None = None, device: str = "cpu", threads: int = 0
 ) -> tuple[Net, dict[str, Any]]:
     """(net, metadata) of a weight file on a device, with the CPU's threads set (0: one for each core).
 
     spec: arguments of `models.build` for a file that does not say what it is of, see `weights.open_net`. Raises
-    WeightsError for weights of a net that does not label pixels, or that wants another input than minifcn's.
+    WeightsError for weights that want another input than minifcn's.
     """
     if threads:
         parallel.set_threads(threads)
     xp = backend.for_device(device)
     net, about = weights.open_net(path, spec)
-    if net.spec["name"] not in models.FCNS:
-        raise WeightsError(f"{path}: holds {net.spec['name']}, a classifier; expected one of {', '.join(models.FCNS)}")
     check_input(path, about)
-    _check_classes(net)
     return net.to(xp), about
 
 
+def open_fcn(
+    path: str, spec: Mapping[str, Any] | None = None, device: str = "cpu", threads: int = 0
+) -> tuple[Net, dict[str, Any]]:
+    """As `open_trained`. Raises WeightsError for weights of a net that does not label pixels, too."""
+    net, about = open_trained(path, spec, device, threads)
+    if net.spec["name"] not in models.FCNS:
+        raise WeightsError(f"{path}: holds {net.spec['name']}, a classifier; expected one of {', '.join(models.FCNS)}")
+    check_classes(net)
+    return net, about
+
+
 def remarks(path: str, net: Net, about: Mapping[str, Any]) -> list[str]:
-    """What the user of a weight file that `open_fcn` opened should know."""
+    """What the user of a weight file that `open_trained` opened should know."""
     lines = [f"{path}: {line}" for line in about["told"]]
     lines += [f"{path}: assumed {line}" for line in about["assumed"]]
-    if not any(bool(param.data.any()) for name, param in net.params.items() if name.startswith("score")):
+    scores = [param.data for name, param in net.params.items() if name.startswith("score")]
+    if scores and not any(bool(data.any()) for data in scores):
         lines.append(f"warning: {path}: all scores are zero, and class 0 everywhere: an untrained net?")
     return lines
 
@@ -80,7 +89,7 @@ def label_maps(
     before anything is computed if the memory that is free will not do, or something is not there that the net sees;
     WeightsError for a net of more classes than a byte has numbers.
     """
-    _check_classes(net)
+    check_classes(net)
     height, width = image.shape[:2]
     beside = beside or {}
     if max_side is not None and max(height, width) > max_side:
@@ -163,7 +172,7 @@ def evaluate(
     return confusions
 
 
-def _check_classes(net: Net) -> None:
+def check_classes(net: Net) -> None:
     """WeightsError for more classes than label maps, which are bytes with 255 for "ignore", can tell apart."""
     if (most := max(models.tasks_of(net).values())) > IGNORE:
         raise WeightsError(
