@@ -89,12 +89,13 @@ def layout(boxes: Sequence[Box]) -> list[Cell]:
     the last box to the highest. A chain of other boxes starts beside the box that feeds it: across if it leads to the
     climbing part, else downward.
     """
-    spine = _longest_path(boxes)
+    inputs = [box.inputs for box in boxes]
+    spine = longest_path(inputs)
     turn = next((n for n, k in enumerate(spine) if boxes[k].row.kind == ConvTranspose2d.__name__), len(spine))
     down, up = spine[:turn], spine[turn:]
     cells = {k: Cell(row, 0) for row, k in enumerate(down)}
     taken = set(cells.values())
-    chains = _chains(boxes, set(spine))
+    chains = chains_beside(inputs, set(spine))
     across = [chain for chain in chains if _reader(boxes, chain[-1]) in up]
     for chain in (chain for chain in chains if chain not in across):
         above = [cells[i].row for i in boxes[chain[0]].inputs[:1] if i in cells]
@@ -141,24 +142,24 @@ def _boxes(net: Net, shape: Shape) -> list[Box]:
     return boxes
 
 
-def _longest_path(boxes: Sequence[Box]) -> list[int]:
-    """The boxes of the longest path to the last box, from its start; the first input wins a tie."""
-    length = [0] * len(boxes)
-    for k, box in enumerate(boxes):
-        length[k] = 1 + max((length[i] for i in box.inputs), default=0)
-    path = [len(boxes) - 1]
-    while boxes[path[0]].inputs:
-        path.insert(0, max(boxes[path[0]].inputs, key=lambda i: length[i]))
+def longest_path(inputs: Sequence[tuple[int, ...]]) -> list[int]:
+    """The nodes of the longest path to the last, from its start; the first input wins a tie. inputs: of each node."""
+    length = [0] * len(inputs)
+    for k, feeds in enumerate(inputs):
+        length[k] = 1 + max((length[i] for i in feeds), default=0)
+    path = [len(inputs) - 1]
+    while inputs[path[0]]:
+        path.insert(0, max(inputs[path[0]], key=lambda i: length[i]))
     return path
 
 
-def _chains(boxes: Sequence[Box], spine: set[int]) -> list[list[int]]:
-    """The boxes off the spine, in chains of which each box feeds the next."""
+def chains_beside(inputs: Sequence[tuple[int, ...]], spine: set[int]) -> list[list[int]]:
+    """The nodes off the spine, in chains of which each node feeds the next. inputs: of each node."""
     chains: list[list[int]] = []
-    for k, box in enumerate(boxes):
+    for k, feeds in enumerate(inputs):
         if k in spine:
             continue
-        home = next((chain for chain in chains if box.inputs == (chain[-1],)), None)
+        home = next((chain for chain in chains if feeds == (chain[-1],)), None)
         if home is None:
             chains.append([k])
         else:

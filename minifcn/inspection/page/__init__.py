@@ -30,6 +30,6 @@ pictures. So style attributes, handlers in attributes and `fetch` do nothing: sc
 listen with `addEventListener`; SVG takes presentation attributes (fill, width).
 """
 
-from minifcn.inspection.page.writing import HTML, pack, picture, source, tag, write
+from minifcn.inspection.page.writing import HTML, ROOM, pack, picture, plain, source, tag, write
 
-__all__ = ["HTML", "pack", "picture", "source", "tag", "write"]
+__all__ = ["HTML", "ROOM", "pack", "picture", "plain", "source", "tag", "write"]

@@ -70,7 +70,7 @@ def write(
     """
     scripts = [source(ROOM, "page.js"), *scripts]
     styles = [source(ROOM, "page.css"), *styles]
-    known = json.dumps(_plain(data or {}), allow_nan=False, separators=(",", ":"))
+    known = json.dumps(plain(data or {}), allow_nan=False, separators=(",", ":"))
     policy = "; ".join(
         [
             "default-src 'none'",
@@ -146,14 +146,14 @@ def _text(content: Any) -> str:
     return html.escape(str(content))
 
 
-def _plain(value: Any) -> Any:
-    """`value` as JSON takes it."""
+def plain(value: Any) -> Any:
+    """`value` as JSON takes it: arrays packed, numbers that JSON has not None."""
     if isinstance(value, np.ndarray):
         return pack(value)
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,160 @@
+"""A net's graph drawn to scale: each blob a box as high and as deep as its map, all maps in one scale.
+
+The data goes from left to right. A box's height and its depth into the page are the rows and columns of its map, its
+thickness the square root of its channels. The longest path is the first lane; what branches off lies in lanes below,
+the shortest branches in the nearest. Placed by rules, so the same net gives the same drawing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from minifcn.inspection.drawing import chains_beside, longest_path
+from minifcn.layers import Crop, Shape
+from minifcn.net import Net
+
+TALL, WIDE = 170.0, 300.0  # pixels of the largest map; the other maps in its scale
+LEAN, RISE = 0.36, 0.17  # depth goes so much to the right and up
+LEAST = 3.0  # pixels: no map is drawn smaller
+THICK = 1.2  # pixels for the square root of the channels
+LABELS = 86.0  # below each lane
+COVERED = ("ReLU", "Dropout")  # drawn close behind the layer that they follow
+
+
+@dataclass
+class Plate:
+    """A layer in the drawing: its front face from (x, y), and how far its depth goes to the right and up."""
+
+    name: str
+    kind: str
+    shape: Shape
+    inputs: tuple[int, ...]
+    like: int | None
+    column: int = 0
+    lane: int = 0
+    x: float = 0.0
+    y: float = 0.0
+    thick: float = 0.0
+    tall: float = 0.0
+    right: float = 0.0
+    up: float = 0.0
+
+    @property
+    def middle(self) -> float:
+        """The height at which lines come and go."""
+        return self.y + (self.tall - self.up) / 2
+
+    @property
+    def end(self) -> float:
+        """Where the box ends on the right."""
+        return self.x + self.thick + self.right
+
+
+@dataclass
+class Scene:
+    """width, height: of the drawing. unit: pixels a cell. edges: (path, whether only the size matters)."""
+
+    plates: list[Plate]
+    edges: list[tuple[str, bool]]
+    width: float
+    height: float
+    unit: float
+
+
+def arrange(net: Net, shapes: dict[str, Shape]) -> Scene:
+    """Places for all layers of a net whose blobs have these shapes (N, C, H, W)."""
+    plates = [_plate(net, k, shapes) for k in range(len(net.nodes))]
+    unit = min(TALL / max(p.shape[2] for p in plates), WIDE / max(p.shape[3] for p in plates))
+    for plate in plates:
+        _, channels, rows, columns = plate.shape
+        plate.thick = max(2.0, THICK * channels**0.5)
+        plate.tall = max(LEAST, rows * unit)
+        plate.right, plate.up = (max(LEAST, columns * unit) * share for share in (LEAN, RISE))
+    _columns(plates)
+    _lanes(plates)
+    arcs = [(i, k) for i, k, _ in _pairs(plates) if _arches(plates, i, k)]
+    top = 14.0 + 9 * sum(plates[i].lane == 0 for i, _ in arcs)
+    for lane in range(1 + max(p.lane for p in plates)):
+        inside = [p for p in plates if p.lane == lane]
+        tallest = max(p.tall + p.up for p in inside)
+        top += 9 * sum(plates[i].lane == lane for i, _ in arcs) if lane else 0
+        for p in inside:
+            p.y = top + (tallest - p.tall - p.up) / 2 + p.up
+        top += tallest + LABELS
+    edges = [(_edge(plates, i, k, arcs), like) for i, k, like in _pairs(plates)]
+    return Scene(plates, edges, max(p.end for p in plates) + 46, top + 4, unit)
+
+
+def _plate(net: Net, k: int, shapes: dict[str, Shape]) -> Plate:
+    node, feeds, like = net.nodes[k], list(net.nodes[k].inputs), None
+    if isinstance(node.layer, Crop) and len(feeds) == 2:
+        like = feeds.pop()
+    return Plate(node.name, node.layer.kind, shapes[node.name], tuple(feeds), like)
+
+
+def _pairs(plates: Sequence[Plate]) -> list[tuple[int, int, bool]]:
+    """The edges as (from, to, whether only the size matters)."""
+    pairs = [(i, k, False) for k, plate in enumerate(plates) for i in plate.inputs]
+    return pairs + [(plate.like, k, True) for k, plate in enumerate(plates) if plate.like is not None]
+
+
+def _columns(plates: Sequence[Plate]) -> None:
+    """Each layer is one column to the right of the last that feeds it; columns are as wide as their boxes need."""
+    for plate in plates:
+        fed = [*plate.inputs, *([] if plate.like is None else [plate.like])]
+        plate.column = 1 + max((plates[i].column for i in fed), default=-1)
+    readers = [[k for k, plate in enumerate(plates) if i in plate.inputs] for i in range(len(plates))]
+    x = 16.0
+    for column in range(1 + max(p.column for p in plates)):
+        wide = 0.0
+        for k, plate in enumerate(plates):
+            if plate.column == column:
+                plate.x = x
+                covered = len(readers[k]) == 1 and plates[readers[k][0]].kind in COVERED
+                wide = max(wide, max(14.0, 0.4 * plate.right) if covered else max(20.0, plate.right + 16), 0)
+                wide = max(wide, plate.thick + (max(9.0, 0.4 * plate.right) if covered else plate.right + 18))
+        x += wide
+
+
+def _lanes(plates: Sequence[Plate]) -> None:
+    """The longest path stays in lane 0; a chain beside it takes the first lane that is free from feed to end."""
+    spine = longest_path([plate.inputs for plate in plates])
+    latest = [tuple(sorted(p.inputs, key=lambda i: -plates[i].column)[:1]) for p in plates]  # a sum goes on from that
+    chains = []
+    for chain in chains_beside(latest, set(spine)):
+        first = min((plates[i].column for i in latest[chain[0]]), default=-1)
+        last = max((p.column for p in plates if chain[-1] in p.inputs), default=plates[chain[-1]].column + 1)
+        chains.append((last - first, first, last, chain))
+    taken: dict[int, list[tuple[int, int]]] = {}
+    for _, first, last, chain in sorted(chains, key=lambda each: each[:2]):
+        lane = 1
+        while any(first < end and begin < last for begin, end in taken.get(lane, [])):
+            lane += 1
+        taken.setdefault(lane, []).append((first, last))
+        for k in chain:
+            plates[k].lane = lane
+
+
+def _arches(plates: Sequence[Plate], i: int, k: int) -> bool:
+    """Whether an edge within a lane has other boxes of that lane in its way."""
+    a, b = plates[i], plates[k]
+    return a.lane == b.lane and any(p.lane == a.lane and a.column < p.column < b.column for p in plates)
+
+
+def _edge(plates: Sequence[Plate], i: int, k: int, arcs: Sequence[tuple[int, int]]) -> str:
+    """The path of an edge: straight, over the boxes between, or with a corner before the column of its end."""
+    a, b = plates[i], plates[k]
+    start, ya, end, yb = a.x + a.thick + a.right / 2, a.middle, b.x, b.middle
+    if (i, k) in arcs:
+        same = [pair for pair in arcs if plates[pair[0]].lane == a.lane]
+        roof = min(p.y - p.up for p in plates if p.lane == a.lane) - 8 - 9 * same.index((i, k))
+        xb, foot = b.x + b.thick + b.right / 2, b.y - b.up / 2
+        return f"M{start:.1f},{a.y - a.up / 2:.1f} V{roof + 6:.1f} q0,-6 6,-6 H{xb - 6:.1f} q6,0 6,6 V{foot:.1f}"
+    if a.lane == b.lane:
+        return f"M{start:.1f},{ya:.1f} H{end:.1f}"
+    way = 6 if yb > ya else -6
+    turn = a.end + 7 if yb > ya else b.x - 9
+    return (
+        f"M{start:.1f},{ya:.1f} H{turn - 6:.1f} q6,0 6,{way} V{yb - way:.1f} q0,{way} 6,{way} H{max(end, turn + 6):.1f}"
+    )
