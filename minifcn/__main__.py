@@ -16,6 +16,7 @@ COMMANDS = {
     "evaluate": ("minifcn.evaluate", "score trained weights on a data set"),
     "predict": ("minifcn.predict", "label your own pictures"),
     "classify": ("minifcn.classify", "name what your pictures show, and where in them it is"),
+    "trace": ("minifcn.trace", "a page of a net at work on a picture: feature maps, gradients, receptive fields"),
     "convert": ("minifcn.convert", "make a weight file of one from Caffe, PyTorch, Keras, ..., or inspect it"),
     "export": ("minifcn.export", "write a net as ONNX, for other runtimes"),
     "report": ("minifcn.report.__main__", "all that a run has come to, on one page for a browser"),
