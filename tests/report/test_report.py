@@ -137,6 +137,11 @@ def test_several_tasks_have_a_view_each(tmp_path):
     assert main([str(run)]) == 0
     sem, geo = aboutruns.data_of(run / "report.html")["views"]
     assert (sem["title"], geo["title"], len(sem["classes"]), len(geo["classes"])) == ("sem", "geo", 33, 3)
+    curves = aboutruns.data_of(run / "report.html")["curves"]["evaluations"]
+    assert [(each["task"], each["lines"][-1]["values"]) for each in curves] == [
+        ("sem", [0.25] * 2),
+        ("geo", [0.025] * 2),
+    ]
     assert "of sem" in (run / "report.html").read_text(encoding="utf-8")  # the head tells of the first task
     (photo,) = aboutruns.data_of(run / "report.html")["photos"]
     assert [truth["shape"] for truth in photo["truths"]] == [[4, 6], [4, 6]]
