@@ -26,7 +26,7 @@ from minifcn.errors import ConfigError
 from minifcn.inspection import page, plots
 from minifcn.inspection.summary import size as size_text
 from minifcn.report import sections
-from minifcn.report.album import album
+from minifcn.report.album import MOST, album
 from minifcn.report.run import Run, Trained
 from minifcn.report.scoring import RANKS, View, chosen, view
 
@@ -92,7 +92,8 @@ def _write(
 ) -> int:
     """Put the page together; its size in bytes."""
     choices = [chosen(each, arguments.pictures, arguments.rank) for each in views]
-    photos, pictures = album(dataset, choices)
+    curves = _curves(run, views) if run.rows else None
+    photos, pictures = album(dataset, choices, MOST - len(str(curves)))
     first = sources.index(sources[-1])  # what is shown first: of the last net, the first task
     body = [
         sections.head(run, views[first], dataset),
@@ -110,7 +111,7 @@ def _write(
         page.tag("footer", "Made by ", page.tag("code", command)),
     ]
     data = {
-        "curves": _curves(run, views) if run.rows else None,
+        "curves": curves,
         "photos": photos["photos"],
         "views": [
             {
@@ -134,7 +135,7 @@ def _write(
 
 
 def _curves(run: Run, views: Sequence[View]) -> dict[str, Any]:
-    """The log as arrays. Evaluations are those of the first task and of the others that have columns."""
+    """The log as packed arrays. Evaluations are those of the first task and of the others that have columns."""
     rows = run.rows
     loss = np.array([row.get("loss", np.nan) for row in rows], np.float64)
     known = np.isfinite(loss)
@@ -150,12 +151,15 @@ def _curves(run: Run, views: Sequence[View]) -> dict[str, Any]:
                 for key, (said, _, _) in plots.MEASURES.items()
             ]
             evaluations.append({"task": name, "steps": [row["step"] for row in at], "lines": lines})
-    return {
+    columns: dict[str, np.ndarray] = {
         "step": np.array([row["step"] for row in rows], np.int32),
         "loss": loss.astype(np.float32),
         "smooth": smooth.astype(np.float32),
         "lr": np.array([row.get("lr", np.nan) for row in rows], np.float64),
         "seconds": np.array([row.get("seconds", np.nan) for row in rows], np.float32),
+    }
+    return {
+        **{name: page.pack(values) for name, values in columns.items()},
         "stages": [{"net": s.net, "start": s.start, "end": s.end} for s in run.stages],
         "evaluations": evaluations,
     }

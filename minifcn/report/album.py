@@ -10,13 +10,15 @@ from PIL.Image import Resampling
 
 from minifcn.data import Dataset
 from minifcn.data.pictures import resized
+from minifcn.errors import ConfigError
 from minifcn.inspection import page
+from minifcn.inspection.summary import size as size_text
 from minifcn.report.scoring import Scored
 
 SIDE = 640  # pixels: longer pictures are made smaller for the page
 LEAST_SIDE = 64
-#: Bytes that the pictures of a page may take: with the rest of it, less than 10 MB.
-MOST = 9_000_000
+#: Bytes that pictures and curves may take: with the rest of the page, less than 10 MB.
+MOST = 9_500_000
 
 
 def album(
@@ -24,14 +26,20 @@ def album(
 ) -> tuple[dict[str, Any], list[list[dict[str, Any]]]]:
     """({photos, side, reduced}, the pictures of each view) for `page.write`; choices: of each view, as `chosen` does.
 
-    If they take more than `most` bytes, all are made smaller until they do not. Labels are never smoothed.
+    If they take more than `most` bytes, all are made smaller until they do not; ConfigError if they cannot be made
+    small enough. Labels are never smoothed.
     """
     side = SIDE
     while True:
         photos, pictures = _album(dataset, choices, side)
         size = sum(map(_size, photos)) + sum(_size(each) for view in pictures for each in view)
-        if size <= most or side <= LEAST_SIDE:
+        if size <= most:
             break
+        if side == LEAST_SIDE:
+            raise ConfigError(
+                f"the {len(photos)} pictures take {size_text(size)}, even {side} pixels wide or high, and the page has "
+                f"{size_text(max(0, most))} for them; show fewer, with --pictures"
+            )
         side = max(LEAST_SIDE, min(int(side * 0.9 * (most / size) ** 0.5), side - 1))
     reduced = sum(photo["reduced"] for photo in photos)
     return {"photos": photos, "side": side, "reduced": reduced}, pictures

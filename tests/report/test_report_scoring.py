@@ -6,6 +6,7 @@ from aboutruns import unpacked
 from colournet import CLASSES, COLOURS, colournet, picture
 
 from minifcn.data import Sample
+from minifcn.errors import ConfigError
 from minifcn.report.album import album
 from minifcn.report.scoring import Scored, View, chosen, largest, view
 
@@ -97,6 +98,11 @@ def test_large_pictures_are_made_smaller_until_they_fit(rng):
     assert len(photo["source"]) + sum(len(each["deflate"]) for each in packed) < 100_000
     for each in packed:
         assert set(np.unique(unpacked(each))) == {0, 2}
+
+
+def test_pictures_that_cannot_be_small_enough_are_refused(seen):
+    with pytest.raises(ConfigError, match="even 64 pixels wide or high, and the page has 1000 B for them; show fewer"):
+        album(PICTURES, [chosen(seen, 2, "mean-iu")], most=1000)
 
 
 def test_pictures_that_are_small_stay_as_they_are(seen):
