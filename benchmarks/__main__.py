@@ -21,11 +21,12 @@ SUBJECTS = {
     "memory": (measure.peaks, "the peak memory of these nets, each in a process of its own"),
     "growth": (measure.growth, "time and memory against pixels, batch, width and threads"),
     "train": (measure.train, "python -m minifcn.train, or --steps of it: before and after a change"),
+    "scaling": (measure.scale, "training steps on one process and on two, over MPI: strong and weak"),
 }
 OTHERS = {
     "smoke": f"under a minute: status 1 if the tiny net takes more than {smoke.LIMIT} times as long as PyTorch's",
     "table": "nothing is measured: print what the folder holds, and write its Markdown and pictures again",
-    "all": "ops, nets, memory, growth and train, one after the other",
+    "all": "ops, nets, memory, growth, train and scaling, one after the other",
 }
 EXAMPLES = """\
 examples

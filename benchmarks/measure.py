@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from tqdm import tqdm
 
-from benchmarks import cases, machine, memory, training
+from benchmarks import cases, machine, memory, scaling, training
 from benchmarks.cases import Case, NetCase
 from benchmarks.duel import duel
 from benchmarks.engines import ENGINES
@@ -80,6 +80,16 @@ def train(options: Options) -> None:
     commit = machine.commit()
     case = f"minifcn train, {row['steps']} steps"
     results.add({"case": case, "threads": options.setting.threads, "commit": commit, "key": commit, **row})
+
+
+def scale(options: Options) -> None:
+    """Training steps on one process and on two."""
+    with _opponents(options._replace(engines=("minifcn",))) as opponents:
+        described = machine.describe(opponents.values(), options.setting) | {"MPI": scaling.library()}
+    results = Results(options.out, "scaling", described)
+    for subject in _progress(_chosen(options, scaling.SUBJECTS), "scaling"):
+        for row in scaling.measure(subject._replace(turns=1) if options.side < 500 else subject):
+            results.add({**row, "commit": machine.commit()})
 
 
 def _duels(subject: str, chosen: Sequence[Case], opponents: dict[str, Opponent], options: Options) -> None:

@@ -15,6 +15,7 @@ TITLES = {
     "memory": "Peak memory of a process",
     "growth": "Growth: a unit is a pixel, a picture, a multiply-accumulate or a thread",
     "train": "python -m minifcn.train",
+    "scaling": "Training steps on several processes, over MPI",
 }
 
 

@@ -115,8 +115,36 @@ def train(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
     ]
 
 
+def scaling(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
+    """Processes and threads side by side, and their pictures a second over those of one process with one thread."""
+    one = {row["case"]: _rate(row) for row in rows if row["processes"] * row["threads"] == 1}
+    found = []
+    for row in rows:
+        times = _rate(row) / one[row["case"]]
+        found.append(
+            {
+                "case": row["case"],
+                "processes": str(row["processes"]),
+                "threads of each": str(row["threads"]),
+                "pictures a step": str(row["pictures"]),
+                "ms a step": number(1e3 * median(row["seconds"])),
+                "waiting for sums, ms": number(1e3 * median(row["waits"])) if row["waits"] else "",
+                "pictures/s": number(_rate(row)),
+                "times one": f"{times:.2f}",
+                "efficiency": f"{100 * times / (row['processes'] * row['threads']):.0f} %",
+            }
+        )
+    return found
+
+
+def _rate(row: Mapping[str, Any]) -> float:
+    return row["pictures"] / median(row["seconds"])
+
+
 #: Subject -> how its rows become cells.
-SUBJECTS = {"ops": timed, "nets": timed, "memory": memory, "growth": growth, "train": train}
+SUBJECTS = {
+    "ops": timed, "nets": timed, "memory": memory, "growth": growth, "train": train, "scaling": scaling,
+}  # fmt: skip
 
 
 def text(rows: Sequence[Cells]) -> str:

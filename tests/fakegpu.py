@@ -93,6 +93,7 @@ class ndarray:
     itemsize = property(lambda self: self._host.itemsize)
     nbytes = property(lambda self: self._host.nbytes)
     strides = property(lambda self: self._host.strides)
+    data = property(lambda self: SimpleNamespace(ptr=self._host.ctypes.data))
     flags = property(lambda self: self._host.flags)
     T = property(lambda self: ndarray(self._host.T))
 
@@ -279,16 +280,23 @@ class Stream:
         self.non_blocking, self.null = non_blocking, null
         self.pending: list[Callable[[], None]] = []
         self.ran = 0
+        self.lock = threading.RLock()
+
+    @property
+    def ptr(self) -> int:
+        """By which `stream_at` finds it."""
+        _streams[id(self)] = self
+        return id(self)
 
     def queue(self, work: Callable[[], None]) -> None:
-        with _lock:
+        with self.lock:
             self.pending.append(work)
 
     def record(self) -> Event:
         return Event(self, self.ran + len(self.pending))
 
     def wait_event(self, event: Event) -> None:
-        with _lock:
+        with event.stream.lock:
             while self.null and not event.done:
                 event.stream.pending.pop(0)()
                 event.stream.ran += 1
@@ -305,6 +313,14 @@ class Stream:
 
 class Device(Stream):
     """The only one: a context."""
+
+
+_streams: dict[int, Stream] = {}
+
+
+def stream_at(pointer: int) -> Stream:
+    """The stream behind a pointer, as C libraries are given it."""
+    return _streams[pointer]
 
 
 _null = Stream(null=True)

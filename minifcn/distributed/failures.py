@@ -164,7 +164,7 @@ class Pulse:
                 self._comm.Recv(np.empty(1, np.uint8), source=before)
                 heard = time.monotonic()
             if time.monotonic() - heard > SILENCE:
-                self._give_up(rank, before)
+                return self._give_up(rank, before)
 
     def _give_up(self, rank: int, silent: int) -> None:
         """Called in the thread: the main one waits for the process that is silent."""
