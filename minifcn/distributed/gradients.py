@@ -14,7 +14,7 @@ import numpy as np
 
 #: Bytes that are summed in one operation. MPI takes as much memory again for each that is under way; fc6's gradient of
 #: FCN-8s in one piece would be 0.4 GiB more.
-PIECE = 1 << 23
+PIECE = 1 << 22
 #: Operations under way at once.
 FLYING = 4
 #: Arrays of fewer bytes travel together, in one operation for about `PARCEL` bytes: each operation has its price.
