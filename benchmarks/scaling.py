@@ -1,7 +1,8 @@
 """Strong and weak scaling: the same training step on one process and on two, each with one thread.
 
 Strong: two processes share the pictures that one had. Weak: each has as many as one had. Beside them one process with
-two threads, which is what a machine of two cores has without MPI.
+two threads, which is what a machine of two cores has without MPI; and one with half the pictures, which tells what of a
+step does not shrink with them.
 """
 
 from __future__ import annotations
@@ -40,7 +41,13 @@ SUBJECTS = (
 )
 
 #: Name -> processes, threads of each, pictures as a multiple of one process's.
-WAYS = {"one": (1, 1, 1), "one, two threads": (1, 2, 1), "two, strong": (2, 1, 1), "two, weak": (2, 1, 2)}
+WAYS = {
+    "one": (1, 1, 1.0),
+    "one, half": (1, 1, 0.5),
+    "one, two threads": (1, 2, 1.0),
+    "two, strong": (2, 1, 1.0),
+    "two, weak": (2, 1, 2.0),
+}
 
 
 def measure(subject: Subject) -> Iterator[dict[str, Any]]:
@@ -48,14 +55,14 @@ def measure(subject: Subject) -> Iterator[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for _ in range(subject.turns):
         for way, (processes, threads, times) in WAYS.items():
-            seen = _run(subject, processes, threads, subject.pictures * times)
+            seen = _run(subject, processes, threads, int(subject.pictures * times))
             row = found.setdefault(way, {**seen, "seconds": [], "waits": []})
             row["seconds"] += seen["seconds"]
             row["waits"] += seen["waits"]
     for way, (processes, threads, times) in WAYS.items():
         yield {
             "case": subject.name, "key": way, "processes": processes, "threads": threads,
-            "pictures": subject.pictures * times, **found[way],
+            "pictures": int(subject.pictures * times), **found[way],
         }  # fmt: skip
 
 

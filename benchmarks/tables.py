@@ -117,7 +117,7 @@ def train(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
 
 def scaling(rows: Sequence[Mapping[str, Any]]) -> list[Cells]:
     """Processes and threads side by side, and their pictures a second over those of one process with one thread."""
-    one = {row["case"]: _rate(row) for row in rows if row["processes"] * row["threads"] == 1}
+    one = {row["case"]: _rate(row) for row in rows if row["key"] == "one"}
     found = []
     for row in rows:
         times = _rate(row) / one[row["case"]]
