@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks import cases, tables
+from benchmarks import cases, scaling, tables
 from benchmarks.engines import ENGINES
 from benchmarks.results import Row, read
 from minifcn.files import atomic_path
@@ -62,6 +62,8 @@ def _rows(folder: Path, subject: str) -> tuple[list[Row], list[Row]]:
     def order(row: Row) -> tuple:
         if subject == "growth":
             return list(cases.AXES).index(row["axis"]), row["threads"], row["units"]
+        if subject == "scaling":
+            return [each.name for each in scaling.SUBJECTS].index(row["case"]), list(scaling.WAYS).index(row["key"])
         return (place.get(row["case"], len(place)),)
 
     products = [row for row in rows if row["case"].startswith(cases.PRODUCT)]
