@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import tracemalloc
 
 import pytest
 
@@ -141,3 +142,25 @@ def test_the_help_names_every_preset_of_the_nets():
     presets = {preset for name in models.FCNS for preset in models.presets_of(name)}
     (listed,) = re.findall(r"of each net some of ([a-z0-9, ]+) \[", text)
     assert set(listed.split(", ")) == presets
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a" + ".a" * 5000 + " = 1", "a line with 5000 dots"),
+        ("a = " + "[" * 5000 + "]" * 5000, "not a TOML file"),
+        ("a = " + "9" * 5000, "not a TOML file"),
+        ("x" * 5000 + " = 1", "unknown setting 'xxx"),
+        ('data = "' + "x" * 5000 + '"', "at most 4096 letters"),
+        ('data = "a\\u0000b"', "letters of Unicode"),
+        ("lr = [" + "1, " * 5000 + "]", "expects a number, got"),
+    ],
+)
+def test_files_of_settings_that_mean_harm(text, says, tmp_path):
+    """Nested without end, or so that the library would take memory as the square of the file's length."""
+    (tmp_path / "a.toml").write_text(text)
+    tracemalloc.start()
+    with pytest.raises(ConfigError, match=says) as error:
+        resolve(read_toml(tmp_path / "a.toml"), {}, where="a.toml")
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20 and len(str(error.value)) < 1000
+    tracemalloc.stop()

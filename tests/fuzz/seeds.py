@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import published
+import wire
 from PIL import Image, ImageSequence
 
 from minifcn import models, train, weights
@@ -74,6 +75,21 @@ def legacy(folder: Path) -> None:
 
 def text(folder: Path) -> None:
     (folder / "a.caffemodel").write_bytes(b'name: "net"\nlayer { name: "a" type: "Convolution" }\n')
+
+
+def onnx_beside(folder: Path) -> None:
+    """ONNX whose numbers lie in a file beside it."""
+    made = {key: array for key, array in arrays().items() if array.ndim > 1}
+    tensors, content = b"", b""
+    for key, array in made.items():
+        where = {"location": "a.bin", "offset": str(len(content)), "length": str(array.nbytes)}
+        entries = (wire.block(13, wire.block(1, k.encode()) + wire.block(2, v.encode())) for k, v in where.items())
+        dims = b"".join(wire.number(1, n) for n in array.shape)
+        about = wire.number(2, 1) + wire.block(8, key.encode()) + b"".join(entries) + wire.number(14, 1)
+        tensors += wire.block(5, dims + about)
+        content += array.tobytes()
+    (folder / "a.onnx").write_bytes(wire.number(1, 8) + wire.block(7, tensors))
+    (folder / "a.bin").write_bytes(content)
 
 
 # --- pictures and data sets -------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from minifcn.data.dataset import tasks_of
 from minifcn.errors import MinifcnError
 from minifcn.training import scan
 from minifcn.training.stages import stage_lines, stages_of
-from minifcn.weights import inspection, opening, readers, writers
+from minifcn.weights import inspection, layouts, opening, readers, writers
 
 
 class Edit(NamedTuple):
@@ -89,7 +89,7 @@ class Target:
 
 def weight_file(folder: Path) -> None:
     """As convert and train --init would; a whole net as convert --inspect and predict, too, which take longer."""
-    whole = (folder / "net").with_suffix(next(folder.iterdir()).suffix).exists()
+    whole = any(path.stem == "net" for path in folder.iterdir())
     _try(folder, readers.read, *([inspection.describe, opening.open_net] if whole else [opening.open_source]))
 
 
@@ -99,8 +99,8 @@ def any_picture(folder: Path) -> None:
 
 
 def _try(folder: Path, *uses: Callable[[Path], object]) -> None:
-    """Every use of the file that is alone in a folder; the first one's error, if there is one, is the case's."""
-    (path,) = (Path(entry.path) for entry in os.scandir(folder))
+    """Every use of a folder's file, which may have one of numbers beside it; the first one's error is the case's."""
+    (path,) = (Path(entry.path) for entry in os.scandir(folder) if not entry.name.endswith(".bin"))
     errors: list[MinifcnError | None] = []
     for use in uses:
         try:
@@ -199,6 +199,8 @@ PICTURES = [
     seeds.label, seeds.coloured, seeds.label, seeds.coloured,
 ]  # fmt: skip
 
+ONNX = next(layout.net for layout in layouts.LAYOUTS if layout.suffix == ".onnx")
+
 TARGETS = {
     target.name: target
     for target in (
@@ -207,6 +209,8 @@ TARGETS = {
                weight_file),
         Target("caffemodel", [*[seeds.small(".caffemodel", writers.caffemodel)] * 6, seeds.text,
                               *[seeds.small(".caffemodel", writers.caffemodel_v1)] * 6, seeds.net(".caffemodel")],
+               weight_file),
+        Target("onnx", [*[seeds.small(".onnx", writers.onnx), seeds.onnx_beside] * 6, seeds.net(".onnx", ONNX)],
                weight_file),
         Target("torch", [seeds.small(".pth", writers.pth), seeds.legacy], weight_file),
         Target("numpy", [*[seeds.small(".npz", writers.npz), seeds.small(".npy", writers.npy)] * 6, seeds.net(".npz")],

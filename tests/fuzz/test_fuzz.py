@@ -54,7 +54,7 @@ def test_some_cases_of_each_target(tmp_path):
 @pytest.mark.weather
 @pytest.mark.parametrize("name", TARGETS)
 def test_more_cases_of_each_target(name, tmp_path):
-    assert fuzzed(at_hand([name]), tmp_path, cases=250, seed=1)[1] == []
+    assert fuzzed(at_hand([name]), tmp_path, cases=100, seed=1)[1] == []
 
 
 #: What a reader could do wrong -> what is told of it.

@@ -127,6 +127,11 @@ HOSTILE = {
         lambda run: pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(run, 2) + bytes(9),
         r"calls \w+\.system",
     ),
+    "a call of a name of 5000 letters": (
+        "a.pth",
+        lambda run: torch_of(b"\x80\x02}X\x01\0\0\0actorch\n" + b"9" * 5000 + b"\n)Rs."),
+        "calls torch\\.9{900,1000}$",
+    ),
     "a builtin": ("a.pth", lambda run: torch_of(pickle.dumps({"a": Calls(eval, "1")})), "calls builtins.eval"),
     "a pickled archive": ("a.npz", lambda run: zipped({"a.npy": npy_of(pickle.dumps(run))}), "pickled objects"),
     "a tensor beyond its storage": ("a.pth", lambda run: torch_of(state_dict(5, 1)), "beyond its storage"),

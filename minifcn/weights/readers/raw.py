@@ -14,6 +14,7 @@ from minifcn.errors import WeightsError
 
 #: The mean of the pictures, RGB, if the file says it.
 Mean = tuple[float, float, float] | None
+LONGEST = 1000  # letters of a message
 MOST = 20  # times its own size that a file may unpack to; weights hardly shrink
 
 
@@ -53,8 +54,8 @@ class Reader(NamedTuple):
             yield
         except OSError as error:
             raise WeightsError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except WeightsError as error:
-            raise WeightsError(f"{path}: {error}") from error
+        except WeightsError as error:  # it may have a name in it, of any length
+            raise WeightsError(f"{path}: {str(error)[:LONGEST]}") from error
         except Exception as error:  # on broken bytes, parsers of libraries, too, raise whatever comes
             raise WeightsError(f"{path}: not a whole {self.title}: {str(error)[:200] or 'cut short'}") from error
 
