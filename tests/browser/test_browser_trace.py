@@ -46,6 +46,7 @@ class Traced:
         self.image = np.asarray(Image.open(folder / "photo.png"))
         with self.net.inference():
             self.net.forward(to_blob(self.image)[None], keep="all")
+        self.blobs = dict(self.net.blobs)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ def test_a_click_on_a_layer_shows_what_it_is_and_its_maps(shown, traced):
 )
 def test_a_cell_s_receptive_field_is_outlined_on_the_picture(name, y, x, shown, traced):
     choose(shown, name)
-    point_at(shown, traced.net.blobs[name].shape, y, x)
+    point_at(shown, traced.blobs[name].shape, y, x)
     field = field_of(traced.net, name, y, x)
     assert outline(shown, "whole") == field
     inside = (max(field.top, 0), max(field.left, 0), min(field.bottom, HEIGHT - 1), min(field.right, WIDTH - 1))
@@ -155,15 +156,17 @@ def test_a_cell_s_receptive_field_is_outlined_on_the_picture(name, y, x, shown, 
 
 def test_pointing_says_the_value_and_the_gradient(shown, traced):
     choose(shown, "conv3_1")
-    blob = traced.net.blobs["conv3_1"][0]
+    blob = traced.blobs["conv3_1"][0]
     for tile, y, x in ((0, 50, 60), (3, 93, 124), (7, 1, 2)):
-        point_at(shown, traced.net.blobs["conv3_1"].shape, y, x, tile)
+        point_at(shown, traced.blobs["conv3_1"].shape, y, x, tile)
         channel = shown.evaluate("trace.chosen.cell.channel")
         said = shown.locator("#cell").inner_text().replace(MINUS, "-")
         value = float(re.search(rf"channel {channel}: value about ([-\d.e]+)", said)[1])
         assert value == pytest.approx(blob[channel, y, x], abs=0.06 * float(np.abs(blob[channel]).max()))
         assert "gradient about" in said
-    assert shown.locator(".readout").is_visible()
+    shown.wait_for_timeout(200)  # the scrolling of `point_at` hides what stands beside the pointer
+    point_at(shown, traced.blobs["conv3_1"].shape, y, x + 1, tile)
+    assert f"({y}, {x + 1})  channel {channel}: value about" in shown.locator(".readout").inner_text()
 
 
 def test_another_target_shows_its_own_gradients(shown, traced):
@@ -257,6 +260,14 @@ def test_predictions_are_laid_over_the_picture(shown):
     assert shown.locator("#classes .key").count() == shown.evaluate("page.data.tasks[0].classes.length")
     shown.locator("#predicted").uncheck()
     assert shown.locator("#view image.label").count() == 0
+
+
+def test_in_a_narrow_window_the_picture_stays_in_sight(open_page, traced):
+    page = open_page(traced.path, width=700)
+    choose(page, "pool3")
+    point_at(page, traced.blobs["pool3"].shape, 20, 30, tile=9)
+    drawn = page.locator("#view rect.inside").bounding_box()
+    assert drawn["y"] >= 0 and drawn["y"] + drawn["height"] <= 900
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1400, "dark"), (700, "light"), (360, "dark")])

@@ -2,6 +2,7 @@
 
 import json
 import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from minifcn.errors import ConfigError
 from minifcn.inspection import field_of, tracing
 from minifcn.inspection.tracing import maps, packing, passes, scene, targets
 from minifcn.inspection.tracing.targets import Target
+from minifcn.layers import Conv2d, Dropout
+from minifcn.net import Net
 
 LABELS = np.array([[0, 0, 1, 1, 1], [0, 0, 1, 1, 1], [0, 0, 1, 1, 1], [2, 2, 0, 0, 0]])
 NAMES = ["background", "cat", "dog"]
@@ -171,6 +174,29 @@ def test_a_trace_leaves_the_net_as_it_was(net, x):
     assert all((before[name] == param.data).all() for name, param in net.params.items())
 
 
+def test_gradients_of_weights_go_before_the_next_layer_s(net, x, monkeypatch):
+    """Together they would be as large as the weights."""
+    most, norm = [], passes._norm
+
+    def counting(array):
+        most.append(sum(param.grad is not None for param in net.params.values()))
+        return norm(array)
+
+    monkeypatch.setattr(passes, "_norm", counting)
+    tracing.trace(net, [x], lambda trace: [Target(0, 0, 0, 0)], channels=1, side=8)
+    assert max(most) == 2  # a weight and its bias
+
+
+def test_nothing_drops_out(x, rng):
+    net = Net()
+    dropped = net.add("drop", Dropout(0.9, rng), net.input("data", 3))
+    net.add("score", Conv2d(3, 2, 1), dropped)
+    net.params["score.weight"].data[...] = 1
+    found = tracing.trace(net, [x], lambda trace: [Target(0, 1, 9, 8)], channels=3, side=64)
+    assert found.backward[0].score == pytest.approx(x[0, :, 9, 8].sum(), rel=1e-5)
+    assert found.backward[0].norms["data"] == pytest.approx(3**0.5)
+
+
 def test_a_trace_where_the_weights_are(xp, x):
     """On each array library: of the small net all that is kept lies on the host."""
     net = colournet()
@@ -189,12 +215,14 @@ def test_a_trace_where_the_weights_are(xp, x):
 # --- the drawing ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", models.NAMES)
-@pytest.mark.parametrize("classes", [4, {"sem": 4, "geo": 3}])
-def test_boxes_are_to_scale_follow_the_data_and_keep_apart(name, classes):
-    if name in models.CLASSIFIERS and classes != 4:
-        pytest.skip("a classifier has one task")
-    net = models.build(name, classes, preset="tiny" if "tiny" in models.presets_of(name) else None)
+@pytest.mark.parametrize(
+    ("name", "classes", "preset"),
+    [(name, 4, "tiny") for name in models.NAMES]
+    + [(name, {"sem": 4, "geo": 3}, "tiny") for name in models.FCNS]
+    + [("googlenet", 4, "googlenet")],  # boxes as thick as published
+)
+def test_boxes_are_to_scale_follow_the_data_and_keep_apart(name, classes, preset):
+    net = models.build(name, classes, preset=preset)
     side = models.family(name).side if name in models.CLASSIFIERS else 161
     drawn = scene.arrange(net, net.shapes(*net.input_shapes((1, 3, side, side))))
     for plate in drawn.plates:
@@ -228,7 +256,7 @@ def _subject(image):
 
 @pytest.mark.parametrize("name", ["fcn8s", "fcn-alexnet", "fcn-googlenet", "fcn32s-late"])
 def test_places_in_whole_numbers_see_what_the_coordinates_say(name):
-    net = models.build(name, 3, preset="tiny" if "tiny" in models.presets_of(name) else None)
+    net = models.build(name, 3, preset="tiny")
     for node in net.nodes:
         place = packing._place(net.coords(node.name))
         for y, x in ((0, 0), (3, 7), (40, 11)):
@@ -238,6 +266,8 @@ def test_places_in_whole_numbers_see_what_the_coordinates_say(name):
             ]
             (top, bottom), (left, right) = along
             assert (top, left, bottom, right) == field_of(net, node.name, y, x)
+            (scale, shift, *_, below), axis = place["y"], net.coords(node.name).y
+            assert Fraction(scale * y + shift, below) == axis.scale * y + axis.shift
 
 
 def test_a_page_loses_cells_then_channels_until_it_fits(tmp_path, monkeypatch, net, x):
