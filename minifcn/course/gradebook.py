@@ -27,7 +27,7 @@ class Filled(NamedTuple):
     """How many rows of a gradebook got points, and the students who are not in it."""
 
     rows: int
-    strangers: list[str]
+    strangers: list[Names]
 
 
 class _Book(NamedTuple):
@@ -43,8 +43,8 @@ def fill(path: Path, key: str, column: str, points: Mapping[Names, float]) -> Fi
     """Put points into `column` of an exported gradebook, in the rows whose `key` is one of a student's names.
 
     All else stays as it was: other columns, order, rows of students without a submission, the byte-order mark, and how
-    lines end. Raises ConfigError if a column is not there or is there twice, or two submissions claim one row, or one
-    claims two.
+    lines end. Raises ConfigError if a column is not there or is there twice, or both are one, or two submissions claim
+    one row, or one claims two.
     """
     book = _read(path, key, column)
     claims, target = _claims(path, book, key, column, points)
@@ -57,7 +57,7 @@ def fill(path: Path, key: str, column: str, points: Mapping[Names, float]) -> Fi
     with atomic_path(path) as beside:
         beside.write_bytes((book.mark + out.getvalue()).encode("utf-8"))
     found = set(claims.values())
-    return Filled(len(claims), [names[0] for names in points if names not in found])
+    return Filled(len(claims), [names for names in points if names not in found])
 
 
 def check(path: Path, key: str, column: str, students: Iterable[Names]) -> None:
@@ -69,6 +69,11 @@ def _claims(path: Path, book: _Book, key: str, column: str, students: Iterable[N
     """(row -> whose it is, the number of the column for points)."""
     head = book.rows[0] if book.rows else []
     where, target = (_column(path, head, name) for name in (key, column))
+    if where == target:
+        raise ConfigError(
+            f"{path}: the points would take the place of column {key!r}, which says who the students are; give another "
+            "--column"
+        )
     owners: dict[str, list[Names]] = {}
     for names in students:
         for name in {_plain(name) for name in names}:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Iterable
-from pathlib import Path
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from minifcn.course.harness.report import legible
@@ -12,7 +14,7 @@ from minifcn.course.uploads import MOST_BYTES, Upload, uploads
 from minifcn.errors import ConfigError
 
 #: doejane_LATE_1234_56789_conv-1.py: name, whether late, Canvas's number of the student and of the upload, file.
-CANVAS = re.compile(r"(?P<who>.+?)(?:_LATE)?_(?P<id>\d+)_\d+_(?P<file>.+)", re.IGNORECASE | re.DOTALL)
+CANVAS = re.compile(r"(?P<who>.+?)(?:_LATE)?_(?P<id>\d+)_(?P<upload>\d+)_(?P<file>.+)", re.IGNORECASE | re.DOTALL)
 #: Jane Doe_1234_assignsubmission_file_: full name, and the number that Moodle's worksheet calls Participant 1234; files
 #: lie in a folder of that name, or bear it before their own. What is typed into a form comes as ..._onlinetext_.
 MOODLE = re.compile(r"(?P<who>.+?)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<file>.*)", re.DOTALL)
@@ -22,6 +24,7 @@ AGAIN = re.compile(r"(-\d+| ?\(\d+\))(?=\.py$)")
 #: Files beside the submissions that are none: tables, Gradescope's list, what systems leave.
 OTHERS = (".csv", ".tsv", ".xlsx", ".ods", ".yml", ".yaml", ".log", ".ini", ".db")
 _LISTED = 10
+_UNPACK = "; unpack what the course's site gave into a folder of its own, and give that"
 
 
 class Submission(NamedTuple):
@@ -34,13 +37,25 @@ class Submission(NamedTuple):
     student: str
 
 
+class _Came(NamedTuple):
+    """A file, and Canvas's number of the upload that it came in, which grows; 0 if it did not come from Canvas."""
+
+    number: int
+    upload: Upload
+
+
 def collect(folder: Path, wanted: list[str]) -> list[Submission]:
     """One submission a student, in alphabetical order. Raises ConfigError if there is none."""
+    if folder.is_file():
+        raise ConfigError(f"{folder}: expected a folder of submissions, this is a file{_UNPACK}")
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder of submissions")
     entries = [path for path in sorted(folder.iterdir()) if not _is_other(path)]
     if not entries:
         raise ConfigError(f"{folder}: no submissions in it; expected one folder, .zip or .py a student")
+    for path in entries:
+        if whole := _class_in(path, wanted):
+            raise ConfigError(f"{path}: has submissions of several students ({_listed(whole)}){_UNPACK}")
     found: dict[tuple[str, ...], list[tuple[Path, str]]] = {}
     unsure: list[Path] = []
     for path in entries:
@@ -84,23 +99,52 @@ def _names(path: Path, wanted: list[str]) -> tuple[tuple[str, ...], str]:
     return ((path.stem,) if path.suffix.lower() == ".zip" else ()), path.name
 
 
+def _number(path: Path) -> int:
+    match = None if MOODLE.fullmatch(path.name) else CANVAS.fullmatch(path.name)
+    return int(match["upload"]) if match else 0
+
+
+def _class_in(path: Path, wanted: list[str]) -> list[str]:
+    """The students whom files in a zip or folder are named for, if it is nobody's and they are several: a class's."""
+    if path.is_symlink() or _names(path, wanted)[1] != path.name:
+        return []
+    inside: list[str] = []
+    with suppress(Exception):  # a spoilt zip: told, as its author's, when it is read
+        if path.is_dir():
+            inside = [entry.name for entry in path.iterdir()]
+        elif path.suffix.lower() == ".zip" and path.is_file():
+            with zipfile.ZipFile(path) as archive:
+                inside = [part for entry in archive.namelist() for part in PurePosixPath(entry).parts[:2]]
+    found = [match for name in inside if (match := MOODLE.fullmatch(name) or CANVAS.fullmatch(name))]
+    owners = {(match["who"], match["id"]) for match in found}
+    return [f"{who} ({number})" for who, number in sorted(owners)] if len(owners) > 1 else []
+
+
 def _read(names: tuple[str, ...], alone: bool, paths: list[tuple[Path, str]], wanted: list[str]) -> Submission:
     notes: list[str] = []
-    came = [upload for path, file in paths for upload in uploads(path, file, notes)]
+    came = [_Came(_number(path), upload) for path, file in paths for upload in uploads(path, file, notes)]
     files = {name: content for name in wanted if (content := _chosen(name, came, notes)) is not None}
     missing = [name for name in wanted if name not in files]
     if missing:
-        notes.append(f"missing: {', '.join(missing)}; handed in: {_listed(upload.shown for upload in came)}")
-        if not {upload.name for upload in came} & {*missing} and came:
+        notes.append(f"missing: {', '.join(missing)}; handed in: {_listed(made.upload.shown for made in came)}")
+        if not {made.upload.name for made in came} & {*missing} and came:
             notes.append("names must be as they were handed out, capitals and suffix included")
     student = names[0] if alone else f"{names[0]} ({names[1] if len(names) > 1 else paths[0][0].name})"
     return Submission(names, files, "; ".join(legible(note, 1000) for note in notes), _one_line(student))
 
 
-def _chosen(wanted: str, came: list[Upload], notes: list[str]) -> bytes | None:
-    """The content of the file of that name, or of its later versions; None, with a note, if that takes a guess."""
-    exactly = [upload for upload in came if upload.name == wanted]
-    again = [upload for upload in came if upload.name != wanted and AGAIN.sub("", upload.name) == wanted]
+def _chosen(wanted: str, came: list[_Came], notes: list[str]) -> bytes | None:
+    """The content of the file of that name, or of its later versions; None, with a note, if that takes a guess.
+
+    Of several in Canvas the last counts, by the number that Canvas gave the upload, whether it is conv.py or conv-1.py.
+    """
+    theirs = [made for made in came if AGAIN.sub("", made.upload.name) == wanted or made.upload.name == wanted]
+    numbers = [made.number for made in theirs]
+    last = max(numbers) if all(numbers) and numbers else 0
+    earlier = [made.upload.shown for made in theirs if last and made.number < last]
+    left = [made.upload for made in theirs if made.number >= last]
+    exactly = [upload for upload in left if upload.name == wanted]
+    again = [upload for upload in left if upload.name != wanted]
     contents: dict[bytes, str] = {}
     for upload in (exactly or again)[:_LISTED]:
         content = upload.read(notes)
@@ -112,8 +156,11 @@ def _chosen(wanted: str, came: list[Upload], notes: list[str]) -> bytes | None:
             "leave one of them there and grade again"
         )
         return None
-    if exactly and again and contents:
-        notes.append(f"{_listed(upload.shown for upload in exactly)} was marked, not {_listed(u.shown for u in again)}")
+    passed_over = [*earlier, *([upload.shown for upload in again] if exactly else [])]
+    if passed_over and contents:
+        why = ", the last in Canvas," if earlier else ""
+        shown = _listed(upload.shown for upload in exactly or again)
+        notes.append(f"{shown}{why} was marked, not {_listed(passed_over)}")
     return next(iter(contents), None)
 
 

@@ -16,7 +16,7 @@ def test_points_go_into_an_exported_gradebook_and_all_else_stays(tmp_path):
     path = tmp_path / "canvas.csv"
     path.write_bytes(CANVAS.encode())
     filled = gradebook.fill(path, "ID", "A1 (7)", {("doejane", "12"): 87.5, ("stranger",): 3.0})
-    assert filled == (1, ["stranger"])
+    assert filled == (1, [("stranger",)])
     assert path.read_bytes().decode() == CANVAS.replace("12,S1,", "12,S1,87.5")
 
 
@@ -29,7 +29,12 @@ def test_a_gradebook_of_semicolons_is_matched_by_names_whatever_their_case(tmp_p
 
 @pytest.mark.parametrize(
     ("key", "column", "told"),
-    [("Id", "A1 (7)", "no column 'Id'"), ("ID", "A1", "no column 'A1'"), ("Section", "A1 (7)", "in several rows")],
+    [
+        ("Id", "A1 (7)", "no column 'Id'"),
+        ("ID", "A1", "no column 'A1'"),
+        ("ID", "ID ", "give another --column"),
+        ("Section", "A1 (7)", "in several rows"),
+    ],
 )
 def test_a_gradebook_that_does_not_fit_is_left_as_it_was(key, column, told, tmp_path):
     path = tmp_path / "canvas.csv"

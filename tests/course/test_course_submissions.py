@@ -162,6 +162,38 @@ def test_what_a_student_typed_for_moodle_is_not_another_student(tmp_path):
     ]
 
 
+def test_of_several_uploads_in_canvas_the_last_counts(tmp_path):
+    put(tmp_path, {"two_20_30_toy.py": "x", "two_LATE_20_131_toy-1.py": RIGHT})
+    put(tmp_path, {"who_21_32_toy-1.py": "x", "who_21_133_toy.py": RIGHT, "who_21_134_answers.md": "x"})
+    put(tmp_path, {"zip_22_35_all.zip": zipped({"toy.py": "x"}), "zip_22_136_all-1.zip": zipped({"toy.py": RIGHT})})
+    put(tmp_path, {"not_23_37_own.zip": zipped({"toy.py": "x", "b/toy.py": RIGHT}), "not_23_36_toy.py": RIGHT})
+    unsure, two, who, zips = collect(tmp_path, ["toy.py"])
+    assert two.files == who.files == zips.files == {"toy.py": RIGHT.encode()} and not unsure.files
+    assert two.note == "two_LATE_20_131_toy-1.py, the last in Canvas, was marked, not two_20_30_toy.py"
+    assert who.note == "who_21_133_toy.py, the last in Canvas, was marked, not who_21_32_toy-1.py"
+    assert "differs: not_23_37_own.zip/toy.py, not_23_37_own.zip/b/toy.py" in unsure.note
+
+
+CLASSES = {
+    "canvas": ["jane_1_100_toy.py", "max_LATE_2_101_toy.py"],
+    "moodle": ["Jane Doe_1_assignsubmission_file_/toy.py", "Max Poe_2_assignsubmission_file_/toy.py"],
+    "blind": ["course/Participant_1_assignsubmission_file_toy.py", "course/Participant_2_assignsubmission_file_toy.py"],
+}
+
+
+@pytest.mark.parametrize("what", CLASSES)
+def test_a_class_in_one_zip_or_folder_is_to_be_unpacked(what, tmp_path):
+    whole = zipped(dict.fromkeys(CLASSES[what], RIGHT))
+    put(tmp_path, {"all.zip": whole, "in/all.zip": whole, "one/jane_1_100_work.zip": whole, "spoilt/a.zip": "no zip"})
+    put(tmp_path / "deep" / "all", dict.fromkeys([name.removeprefix("course/") for name in CLASSES[what]], RIGHT))
+    with pytest.raises(ConfigError, match=r"all\.zip: expected a folder of submissions, this is a file; unpack what"):
+        collect(tmp_path / "all.zip", ["toy.py"])
+    for folder in ("in", "deep"):
+        with pytest.raises(ConfigError, match=r"submissions of several students \(.* \(1\), .*\); unpack what"):
+            collect(tmp_path / folder, ["toy.py"])
+    assert len(collect(tmp_path / "one", ["toy.py"])) == len(collect(tmp_path / "spoilt", ["toy.py"])) == 1
+
+
 def test_two_files_that_differ_are_not_chosen_from(tmp_path):
     put(tmp_path, {"a/toy.py": RIGHT, "a/old/toy.py": "x", "b/toy.py": RIGHT, "b/old/toy.py": RIGHT})
     put(tmp_path, {"c/toy.py": RIGHT, "c/toy-1.py": "x", "d/toy-1.py": "x", "d/toy-2.py": RIGHT})
