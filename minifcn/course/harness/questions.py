@@ -54,6 +54,7 @@ class Sheet:
         checks = importlib.import_module("checks")
         self.questions = [value for value in vars(checks).values() if isinstance(value, Question)]
         self.files: list[str] = list(checks.FILES)
+        submitted.may_import(self.files, getattr(checks, "PACKAGES", ("numpy",)))
         self.recording = recording
         self.store: dict[str, np.ndarray] = {}
         tables: dict[bool, Mapping[str, list[dict]]] = {False: importlib.import_module("cases").CASES}
@@ -80,7 +81,8 @@ class Sheet:
         )
 
     def run(self, trial: Trial) -> Outcome:
-        """Try the student's functions on one case. Whatever they raise is a message; exits of Python pass through."""
+        """Try the student's functions on one case. Whatever they raise is a message, but for KeyboardInterrupt: in the
+        student's folder that is Ctrl-C, and is to stop pytest."""
         asked, case = trial.question, trial.case
         expect = Expect(self.store, trial.place, case.dtype, self.recording)
         message = ""
@@ -91,13 +93,15 @@ class Sheet:
             message = str(wrong)
         except NotImplementedError as todo:
             message = f"not written yet ({todo})"
-        except (SystemExit, KeyboardInterrupt) as stop:
+        except SystemExit as stop:
             message = f"the code stops Python ({report.said(stop)})"
         except SyntaxError as error:
             where = f"{Path(error.filename or '?').name}, line {error.lineno}"
             message = f"{where}: {error.msg}: {(error.text or '').strip()}"
         except MemoryError:
             message = "MemoryError: it asks for more memory than there is"
+        except RecursionError as error:
+            message = f"{report.said(error)}: a recursion that does not end?{_where(error)}"
         except Exception as error:
             message = f"{report.said(error)}{_where(error)}"
         return Outcome(

@@ -13,9 +13,12 @@ MOST = 2000
 
 
 def table(outline: Outline, outcomes: Sequence[Outcome]) -> str:
-    """Question, its title, points of most, cases passed of all; and the total."""
+    """Question, its title, points of most, cases passed of all; and the total. If not all cases were tried: no points,
+    and of the questions that were, how many of the cases that were tried have passed."""
     points = outline.points(outcomes)
     width = max(len(q.title) for q in outline.questions)
+    if len(outcomes) < len(outline.trials):
+        return _partly(outline, outcomes, width)
     lines = []
     for q in outline.questions:
         passed = sum(outcome.passed for outcome in outcomes if outcome.question == q.key)
@@ -23,6 +26,17 @@ def table(outline: Outline, outcomes: Sequence[Outcome]) -> str:
         lines.append(f"{q.key}  {q.title:<{width}}  {told}")
     lines.append(f"   {'total':<{width}}  {outline.total(outcomes):5.1f} of {outline.most:3}")
     return "\n".join(lines)
+
+
+def _partly(outline: Outline, outcomes: Sequence[Outcome], width: int) -> str:
+    lines = []
+    for q in outline.questions:
+        if tried := [outcome.passed for outcome in outcomes if outcome.question == q.key]:
+            lines.append(
+                f"{q.key}  {q.title:<{width}}  {sum(tried)} of {len(tried)} cases tried, of {outline.cases(q.key)}"
+            )
+    tried_of = f"{len(outcomes)} of {len(outline.trials)} cases were tried"
+    return "\n".join([*lines, f"   {tried_of}; `python -m pytest`, run to its end, says the points"])
 
 
 def faults(outcomes: Sequence[Outcome]) -> str:
@@ -56,6 +70,6 @@ def said(error: BaseException) -> str:
     """The kind and the message of an error, which may be of a class of the student's, with a message of gigabytes."""
     try:
         text = legible(str(error), MOST - 500)  # leaves room for where it was
-    except (Exception, SystemExit, KeyboardInterrupt, GeneratorExit):  # not a limit of time that strikes here
+    except (Exception, SystemExit, GeneratorExit):  # not a limit of time that strikes here, nor Ctrl-C
         text = "(its message cannot be made)"
     return f"{type(error).__name__}: {text}"

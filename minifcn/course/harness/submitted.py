@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import importlib
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +25,33 @@ def take_from(where: Path) -> None:
     global folder
     folder = where.resolve()
     sys.path.insert(0, str(folder))
+
+
+def may_import(files: Iterable[str], packages: Iterable[str]) -> None:
+    """From now on `files`, the student's, import each other, these packages, Python's own modules, and minifcn's piece.
+
+    So a file that needs SciPy, or one beside it that is not handed in, fails on the student's machine as it does where
+    it is marked, whatever is installed on either. What libraries import themselves is none of this.
+    """
+    files = list(files)
+    theirs = [*files, *packages]
+    allowed = {*sys.stdlib_module_names, "minifcn", *packages, *(Path(name).stem for name in files)}
+    python = builtins.__import__
+
+    def guarded(
+        name: str, globals: Mapping | None = None, locals: Mapping | None = None, fromlist: Any = (), level: int = 0
+    ) -> ModuleType:
+        file = Path((globals or {}).get("__file__") or "nowhere")
+        top = name.partition(".")[0]
+        if file.name in files and top not in allowed and not level and file.resolve().parent == folder:
+            raise ModuleNotFoundError(
+                f"{file.name} imports {top}, which is not there where it is marked; beside Python's own modules there "
+                f"is {', '.join(theirs)}",
+                name=top,
+            )
+        return python(name, globals, locals, fromlist, level)
+
+    builtins.__import__ = guarded
 
 
 class student:
