@@ -15,6 +15,7 @@ from minifcn.course.build import build, write
 from minifcn.course.grade import Grade, columns, grade
 from minifcn.course.harness.report import legible
 from minifcn.course.selftest import Report, Row, accidents, selftest
+from minifcn.course.stopping import as_ctrl_c
 from minifcn.course.submissions import collect
 from minifcn.course.table import Table
 from minifcn.errors import ConfigError, counted
@@ -25,8 +26,8 @@ Assignments, each made of one solved source: zips for students and for Gradescop
 and a test of the grader itself with wrong solutions.
 
 Each student's code runs in a process of its own, with limits of time and memory. That stops accidents (endless loops,
-100 GB of zeros, os._exit), not attackers: who means to can do there whatever you may. Where that matters, use
-Gradescope, which has a container for each submission.
+100 GB of zeros, os._exit), not attackers: who means to can do there whatever you may, and give themselves any points,
+in Gradescope's container, too, which protects files and other students, but no grade. Read what is handed in.
 """
 _EPILOG = """\
 examples
@@ -35,9 +36,9 @@ examples
   python -m minifcn.course grade 01_conv2d submissions/ --csv grades.csv
   python -m minifcn.course grade 01_conv2d submissions/ --csv grades.csv --into canvas.csv --key ID --column "A1 (77)"
   python -m minifcn.course selftest                        all assignments: a minute or two
-FILE of --csv is whole after each student: Ctrl-C, or a crash, leaves the rows so far. The same command again marks
-everybody anew; rows of FILE stay until their students have been marked. A FILE of another assignment, or with students
-who are not in SUBMISSIONS, is refused. The gradebook of --into is looked at first, and written at the end.
+FILE of --csv is whole after each student: Ctrl-C, SIGTERM, or a crash, leaves the rows so far. The same command again
+marks everybody anew; rows of FILE stay until their students have been marked. A FILE of another assignment, or with
+students who are not in SUBMISSIONS, is refused. The gradebook of --into is looked at first, and written at the end.
 
 exit status: 0 done, 1 selftest found a fault, 2 bad input
 """
@@ -55,7 +56,9 @@ def parser() -> Parser:
     told.add_argument("--out", required=True, metavar="DIR", help="where they go: made if it is not there")
     graded = commands.add_parser("grade", help="mark a folder of submissions")
     graded.add_argument("name", metavar="NAME")
-    graded.add_argument("submissions", metavar="SUBMISSIONS", help="a folder, zip or .py a student, as exported")
+    graded.add_argument(
+        "submissions", metavar="SUBMISSIONS", help="a folder that has a folder, zip or .py a student, as exported"
+    )
     graded.add_argument(
         "--csv",
         required=True,
@@ -85,7 +88,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise ConfigError(f"--tests {arguments.tests}: no such folder")
     if not names(arguments.assignments):
         raise ConfigError(f"no assignments in {arguments.assignments}: run in a checkout, or give --assignments DIR")
-    return {"build": _build, "solved": _solved, "grade": _grade, "selftest": _selftest}[arguments.command](arguments)
+    with as_ctrl_c():
+        return {"build": _build, "solved": _solved, "grade": _grade, "selftest": _selftest}[arguments.command](
+            arguments
+        )
 
 
 def _assignment(arguments: argparse.Namespace, name: str) -> Assignment:
@@ -140,9 +146,10 @@ def _grade(arguments: argparse.Namespace) -> int:
     if arguments.into:
         points = {made.submission.names: made.total for made in grades}
         filled = gradebook.fill(Path(arguments.into), arguments.key, arguments.column, points)
+        shown = {made.submission.names: made.submission.student for made in grades}
         _say(f"{counted(filled.rows, 'row')} of {arguments.into} filled, column {arguments.column!r}")
         if filled.strangers:
-            _say(f"not in its column {arguments.key!r}: {', '.join(filled.strangers)}")
+            _say(f"not in its column {arguments.key!r}: {', '.join(map(shown.__getitem__, filled.strangers))}")
     return 0
 
 

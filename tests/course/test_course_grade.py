@@ -104,6 +104,11 @@ WILD = {
         0,
         "it took longer than",
     ),
+    "a recursion": (
+        "import sys\nsys.setrecursionlimit(10**9)\n" + IN_TWICE.format("twice(x)"),
+        0,
+        "exceeded: a recursion that does not end? (toy.py, line 4: twice(x))",
+    ),
     "no Exception": (IN_TWICE.format("raise GeneratorExit('x')"), 0, "GeneratorExit: x"),
     "exit at import": (AT_IMPORT.format("raise SystemExit(3)"), 0, "the code stops Python (SystemExit: 3)"),
     "end at import": (AT_IMPORT.format("import os; os._exit(3)"), 0, "cannot be imported: the process ended by itself"),
@@ -198,6 +203,7 @@ def test_an_endless_loop_costs_its_question_alone(body, tmp_path):
     assert built.outline.points(marked.outcomes) == {"a": 0, "b": 50}
     assert len(marked.outcomes) == 16 and marked.problem == ""
     assert marked.seconds < 30
+    assert body == "pass" or "a loop or a recursion that catches everything?" in marked.outcomes[0].message
 
 
 def test_a_case_counts_once_and_a_question_no_more_than_its_points():
@@ -266,6 +272,18 @@ def test_two_claims_on_one_row_end_the_command_before_it_writes(tmp_path, capsys
     assert main([*line, "--into", str(tmp_path / "canvas.csv"), "--key", "ID", "--column", "A1 (7)"]) == 2
     assert "two submissions" in capsys.readouterr().err
     assert not (tmp_path / "g.csv").exists()
+
+
+def test_who_is_in_no_row_is_told_by_what_tells_apart(tmp_path, capsys):
+    """Blind, Moodle calls everybody Participant; and a column of other numbers has none of them."""
+    toy.make(tmp_path)
+    for number in (2003, 2004):
+        (tmp_path / "came" / f"Participant_{number}_assignsubmission_file_").mkdir(parents=True)
+    (tmp_path / "book.csv").write_text("Identifier,Grade\n77,\n")
+    line = ["grade", "toy", str(tmp_path / "came"), "--csv", str(tmp_path / "g.csv"), "--assignments", str(tmp_path)]
+    assert main([*line, "--into", str(tmp_path / "book.csv"), "--key", "Identifier", "--column", "Grade"]) == 0
+    told = "not in its column 'Identifier': Participant (Participant 2003), Participant (Participant 2004)\n"
+    assert capsys.readouterr().out.endswith(told)
 
 
 def test_messages_can_be_printed_on_a_terminal_of_ascii(monkeypatch):

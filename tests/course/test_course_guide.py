@@ -7,8 +7,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import toy
 
+from minifcn.course.__main__ import parser
 from minifcn.course.assignment import FOLDER, Assignment, names
+from minifcn.course.build import build, unpacked
+from minifcn.course.harness import gradescope
+from minifcn.course.harness.child import CLOCK
+from minifcn.course.harness.parent import CASE_SECONDS
 from minifcn.course.markers import BEGIN, END
 
 ROOT = FOLDER.parents[1]
@@ -105,6 +111,26 @@ def test_weeks_take_the_notebooks_in_an_order_that_builds_up():
     assert [week for week, _, asked in rows if "README.md" in asked] == [*map(str, weeks)]
     read = [number for told in weeks.values() for number in told]
     assert read.index(8) < read.index(9) < read.index(11)  # skips, before a net that has them is stepped and trained
+
+
+def test_the_guide_and_the_help_say_that_who_means_to_gives_themselves_points(tmp_path):
+    """It can be done, in the process that Gradescope has, too: should that change, so must what is said of it."""
+    assignment = toy.make(tmp_path)
+    cheat = "import sys\nsys.modules['course.expected'].Expect.__call__ = lambda *given: None\ntwice = print\n"
+    built = build(assignment)
+    with unpacked(built.grader) as bundle:
+        (tmp_path / "in").mkdir()
+        (tmp_path / "in" / "toy.py").write_text(cheat)
+        told = gradescope.results_of(bundle, tmp_path / "in")
+    assert told["score"] == 100
+    assert "not attackers, on Gradescope too." in GUIDE.read_text(encoding="utf-8")
+    assert "in Gradescope's container, too" in " ".join(parser().format_help().split())
+
+
+def test_the_guide_has_the_limits_of_a_case_by_the_processor_and_by_the_clock():
+    text = GUIDE.read_text(encoding="utf-8")
+    assert f"A case has {CASE_SECONDS:g} seconds of the processor" in text
+    assert f"cut after {CLOCK * CASE_SECONDS:g} seconds by the clock, too" in text
 
 
 def test_the_guide_speaks_of_every_assignment():

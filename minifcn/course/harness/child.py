@@ -1,7 +1,8 @@
 """The process in which one student's code runs: limited, timed, its prints thrown away, its results a line each.
 
-This stops accidents, not attackers: code that means to can do here whatever the process may do. Graders that must
-withstand that need a container, as Gradescope has one for each submission.
+This stops accidents, not attackers: code that means to can do here whatever the process may do, and change the very
+functions that compare. A container, as Gradescope has one for each submission, protects files and other students from
+it, not the grade: whoever gives points reads what is handed in.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from json import dumps, loads
 from pathlib import Path
 from typing import Any, TextIO
@@ -29,6 +31,10 @@ CLOCK = 3
 AFTERWARDS = 0.05
 #: Nobody needs more for convolutions; a `fork` in a loop would take the machine.
 PROCESSES = 32
+#: Of calls within calls, whatever `sys.setrecursionlimit` is asked for: a recursion that does not end would go on until
+#: the memory does, and leave none to stop in.
+DEPTH = 10_000
+_PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _STARTS = {"os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen"}
 
 
@@ -37,17 +43,20 @@ class TooLong(BaseException):
 
 
 def main(arguments: list[str]) -> None:
-    """BUNDLE MINE SECONDS MEMORY PLAN [record]: run the cases of the bundle on the files in MINE.
+    """BUNDLE MINE SECONDS MEMORY PLAN PARENT [record]: run the cases of the bundle on the files in MINE.
+
+    PARENT: the process that marks, which this one does not outlive.
 
     PLAN, JSON: what was found before, if an earlier process had to be stopped. `refused`: files that are not imported
     again, with why; `first`: the case to go on at; `stopped`: why that one, and so its question, has come to its end.
     """
     bundle, mine = Path(arguments[0]), Path(arguments[1])
     seconds, memory, plan = float(arguments[2]), int(arguments[3]), loads(arguments[4])
+    _die_with(int(arguments[5]))
     tell = _Teller()
     _limit(memory)
     submitted.take_from(mine)
-    sheet = Sheet(bundle, recording=arguments[5:] == ["record"])
+    sheet = Sheet(bundle, recording=arguments[6:] == ["record"])
     sys.addaudithook(_few_processes(os.getpid()))
     for name in sheet.files:
         _import(tell, name, seconds, plan["refused"])
@@ -166,8 +175,23 @@ def _few_processes(owner: int) -> Callable[[str, tuple], None]:
     return audit
 
 
+def _die_with(parent: int) -> None:
+    """On Linux, have this process killed when the one that marks ends, even by SIGKILL: it is in another session, and
+    would run on to ALL_SECONDS."""
+    if not sys.platform.startswith("linux"):
+        return
+    with suppress(ImportError, OSError, AttributeError):  # a Python without ctypes
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:  # it has ended before this was said
+        os._exit(1)
+
+
 def _limit(memory: int) -> None:
-    """No more memory than this, and no large files."""
+    """No more memory than this, no large files, and no recursion so deep that it ends by a lack of memory only."""
+    limit = sys.setrecursionlimit
+    sys.setrecursionlimit = lambda depth: limit(min(depth, DEPTH))
     try:
         import resource
     except ImportError:  # Windows

@@ -57,7 +57,7 @@ class _Run(NamedTuple):
     def why(self) -> str:
         """How it ended, for the student."""
         if self.status is None:
-            return "it does not end, and its process had to be stopped: a loop that catches everything?"
+            return "it does not end, and its process had to be stopped: a loop or a recursion that catches everything?"
         how = f"signal {_signal(-self.status)}" if self.status < 0 else f"exit status {self.status}"
         return f"the process ended by itself ({how})"
 
@@ -121,7 +121,15 @@ def _run(
         for name, content in files.items():
             (mine / Path(name).name).write_bytes(content)
         code = f"import sys; sys.path.insert(0, {str(bundle)!r}); from course.child import main; main(sys.argv[1:])"
-        told = [str(bundle), str(mine), str(case_seconds), str(MEMORY), json.dumps(plan), *["record"] * record]
+        told = [
+            str(bundle),
+            str(mine),
+            str(case_seconds),
+            str(MEMORY),
+            json.dumps(plan),
+            str(os.getpid()),
+            *["record"] * record,
+        ]
         keep = {key: os.environ[key] for key in ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH") if key in os.environ}
         process = subprocess.Popen(
             [python, "-I", "-B", "-c", code, *told],
