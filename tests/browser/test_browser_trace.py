@@ -166,7 +166,7 @@ def test_pointing_says_the_value_and_the_gradient(shown, traced):
         assert "gradient about" in said
     shown.wait_for_timeout(200)  # the scrolling of `point_at` hides what stands beside the pointer
     point_at(shown, traced.blobs["conv3_1"].shape, y, x + 1, tile)
-    assert f"({y}, {x + 1})  channel {channel}: value about" in shown.locator(".readout").inner_text()
+    assert f"({y}, {x + 1}) channel {channel}: value about" in shown.locator(".readout").inner_text()
 
 
 def test_another_target_shows_its_own_gradients(shown, traced):

@@ -154,7 +154,7 @@
       if (!found) return null;
       const [y, x] = [Math.min(found.row, rows - 1), Math.min(found.column, columns - 1)];
       at(y, x);
-      return `(${y}, ${x})  ${chosen.cell.says}`;
+      return `(${y}, ${x}) ${chosen.cell.says}`;
     });
     frame.addEventListener("keydown", (event) => {
       const moves = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
