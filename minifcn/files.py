@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,35 +18,36 @@ from minifcn.errors import MinifcnError
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A path in the same folder to write to; it takes the place of `path` if the block ends well, and goes if not.
+    """A path to write to, in a folder of its own beside `path`; it takes the place of `path` if the block ends well,
+    and goes if not.
 
-    The suffix is kept, so that writers that go by it (Pillow, matplotlib) still can. What a process that was killed
-    over the same file has left goes first. Raises MinifcnError when the
-    system refuses (no such folder, no permission, disk full); what `path` held before is then still there, whole.
+    The name is kept, so that writers that go by its suffix (Pillow, matplotlib) still can. The folder is there for
+    those that write files beside theirs (safetensors): they go with it. What a process that was killed over the same
+    file has left goes first. Raises MinifcnError when the system refuses (no such folder, no permission, disk full);
+    what `path` held before is then still there, whole.
 
     >>> with atomic_path("note.txt") as beside:             # doctest: +SKIP
     ...     beside.write_text("all of it or nothing")
     """
     path = Path(path)
-    beside = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    folder = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    beside = folder / path.name
     _remove_stale(path)
     try:
-        try:
-            beside.touch()  # before any work is done in vain
-            mode = beside.stat().st_mode
-            yield beside
-            beside.chmod(mode)  # as any new file's: safetensors makes files that only their owner can read
-            _to_disk(beside)
-            os.replace(beside, path)
-        except OSError as error:
-            raise MinifcnError(
-                f"{path}: cannot be written ({error.strerror or error}); "
-                "check that the folder exists, may be written to, and has room; an earlier file there is untouched"
-            ) from error
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink()
-        raise
+        folder.mkdir()
+        beside.touch()  # before any work is done in vain
+        mode = beside.stat().st_mode
+        yield beside
+        beside.chmod(mode)  # as any new file's: safetensors makes files that only their owner can read
+        _to_disk(beside)
+        os.replace(beside, path)
+    except OSError as error:
+        raise MinifcnError(
+            f"{path}: cannot be written ({error.strerror or error}); "
+            "check that the folder exists, may be written to, and has room; an earlier file there is untouched"
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def append(path: str | os.PathLike[str], data: bytes) -> None:
@@ -67,7 +69,7 @@ def append(path: str | os.PathLike[str], data: bytes) -> None:
 
 
 def is_partial(path: Path) -> bool:
-    """Whether a file is one that `atomic_path` has begun, and that a killed process may have left."""
+    """Whether this is what `atomic_path` begins, and a killed process may have left."""
     return _partial(r".+", r"(\..*)?").fullmatch(path.name) is not None
 
 
@@ -82,8 +84,9 @@ def _remove_stale(path: Path) -> None:
     name = _partial(re.escape(path.stem), re.escape(path.suffix))
     with suppress(OSError):  # no such folder: told when the file is to be written
         for match in filter(None, map(name.fullmatch, os.listdir(path.parent))):  # fast: there may be thousands
-            if not _is_alive(int(match[1])):
-                path.with_name(match[0]).unlink(missing_ok=True)
+            # A process of this one's number was another, in an earlier life of the machine or the container.
+            if int(match[1]) == os.getpid() or not _is_alive(int(match[1])):
+                shutil.rmtree(path.with_name(match[0]), ignore_errors=True)
 
 
 def _is_alive(pid: int) -> bool:

@@ -215,14 +215,15 @@ def test_a_run_that_was_killed_before_its_first_checkpoint_begins_once_more(whol
     """Folder and settings are there, the log has its head at most, and what was being written lies beside it."""
     shutil.copy(whole / "config.toml", tmp_path)
     (tmp_path / "log.csv").write_text((whole / "log.csv").read_text().splitlines(keepends=True)[0])
-    (tmp_path / ".checkpoint.999999999.part.safetensors").write_bytes(b"half")
+    (tmp_path / ".checkpoint.999999999.part.safetensors").mkdir()
+    (tmp_path / ".checkpoint.999999999.part.safetensors" / ".tmpXYZ").write_bytes(b"half")
     assert main(["--resume", str(tmp_path)]) == 0
     assert "it begins once more" in capsys.readouterr().out
     assert same(whole, tmp_path) and set(os.listdir(tmp_path)) == FILES
 
 
 def test_a_folder_in_which_a_run_was_killed_at_once_can_be_used(whole, tmp_path):
-    (tmp_path / ".config.999999999.part.toml").touch()
+    (tmp_path / ".config.999999999.part.toml").mkdir()
     assert train(tmp_path) == 0
     assert same(whole, tmp_path) and set(os.listdir(tmp_path)) == FILES
 
