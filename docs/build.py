@@ -28,11 +28,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m docs.build", description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "site", help="default: build/site")
     out = parser.parse_args(argv).out
+    if out.exists() and any(out.iterdir()) and not (out / ".buildinfo").exists():
+        print(f"error: --out {out}: has files in it that are no site's", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory() as folder:
-        sources = Path(folder) / "site"
+        sources, made = Path(folder) / "sources", Path(folder) / "site"
         gather(sources)
-        if sphinx(sources, out):
+        if sphinx(sources, made, Path(folder) / "doctrees"):
             return 1
+        shutil.rmtree(out, ignore_errors=True)  # pages that are no more
+        shutil.copytree(made, out)
     faults = checks.faults(out)
     print("\n".join(faults) or f"{len(list(checks.pages(out)))} pages: open {out / 'index.html'}")
     return 1 if faults else 0
@@ -47,8 +52,8 @@ def gather(sources: Path) -> None:
             _copy(path, sources / path.relative_to(ROOT))
     for path in sorted((ROOT / "benchmarks" / "results").glob("*.png")):
         _copy(path, sources / path.relative_to(ROOT))
-    tables = re.sub("^##(#+) ", r"\1 ", _read("benchmarks/results/tables.md"), flags=re.MULTILINE)
-    _write(sources / "benchmarks/results/tables.md", tables)
+    tables = re.sub("^##+ ", "## ", _read("benchmarks/results/tables.md"), flags=re.MULTILINE)
+    _write(sources / "benchmarks/results/tables.md", f"# Benchmarks: all tables\n\n{tables}")
     names = sorted(path.stem for path in (ROOT / "tutorials").glob("*.ipynb"))
     _write(sources / "tutorials/index.md", _read("tutorials/README.md") + generated.toctree(names))
     made = sorted((sources / "tutorials").glob("assignments/*/*.md"))
@@ -73,7 +78,7 @@ def filled(page: str) -> str:
     )
 
 
-def sphinx(sources: Path, out: Path) -> int:
+def sphinx(sources: Path, out: Path, doctrees: Path) -> int:
     """Runs Sphinx, warnings being errors; its exit status. Says what to install where it is missing."""
     try:
         from sphinx.cmd.build import build_main

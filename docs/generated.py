@@ -24,9 +24,10 @@ def commands() -> Pages:
     """A page for each command, with what its parser prints for --help, and one that lists them."""
     made = {}
     for name, (module, about) in COMMANDS.items():
-        main = importlib.import_module(module).main
+        found = importlib.import_module(module)
+        main = found.main
         text = [f"# {name}", f"{about[0].upper()}{about[1:]}.", _console(f"minifcn {name} --help", _help(main))]
-        for sub in _subcommands(_help(main)):
+        for sub in getattr(found, "NAMES", None) or _subcommands(_help(main)):
             text += [f"## {name} {sub}", _console(f"minifcn {name} {sub} --help", _help(main, sub))]
         made[f"commands/{name}.md"] = "\n\n".join(text) + "\n"
     rows = [f"| [`minifcn {name}`]({name}.md) | {about} |" for name, (_, about) in COMMANDS.items()]
@@ -60,10 +61,10 @@ def _help(main, *names: str) -> str:
 
 
 def _subcommands(text: str) -> list[str]:
-    """The names in braces that a usage begins with, as in `minifcn data [-h] {check} ...`."""
+    """The names of a usage such as `minifcn course [-h] build|grade ...` or `minifcn data [-h] check ...`."""
     usage = text.partition("\n\n")[0]
-    match = re.match(r"usage: minifcn \w+ (?:\[-h\] )?\{([a-z,-]+)\} \.\.\.", " ".join(usage.split()))
-    return match[1].split(",") if match else []
+    match = re.match(r"usage: minifcn \w+ \[-h\] \{?([a-z|,-]+)\}? \.\.\.(?: |$)", " ".join(usage.split()))
+    return re.split(r"[|,]", match[1]) if match else []
 
 
 def _console(command: str, output: str) -> str:

@@ -24,8 +24,8 @@ from minifcn.__main__ import main as minifcn
 
 HOWTO = Path(__file__).parent / "howto"
 BLOCK = re.compile(r"```(console|pycon)\n(.*?)```", re.DOTALL)
-#: Pages that take more than two seconds: `pytest -m slow` runs them.
-SLOW = frozenset({"05-weights"})
+#: Pages that take more than two seconds of a quiet core: `pytest -m slow tests/test_site.py` runs them.
+SLOW = frozenset({"04-all-background", "05-weights"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -41,7 +41,10 @@ def test_every_command_has_a_page_with_its_help_and_its_subcommands():
     for name in COMMANDS:
         assert f"\nusage: minifcn {name} " in pages[f"commands/{name}.md"]
     assert "## data check\n" in pages["commands/data.md"]
-    assert "## course build\n" in pages["commands/course.md"]
+    assert (
+        "## course build\n" in pages["commands/course.md"]
+        and "## experiments ladder\n" in pages["commands/experiments.md"]
+    )
 
 
 def test_the_guide_has_the_readme_s_sections_but_not_its_first_page():
