@@ -70,9 +70,24 @@ def differences(text: str, played: list[str]) -> list[tuple[str, str]]:
 
 
 def matches(told: str, got: str) -> bool:
-    """Whether `got` is what was told, where `...` stands for anything."""
-    parts = (re.escape(part) for part in told.strip().split("..."))
-    return re.fullmatch(".*".join(parts), got.strip(), re.DOTALL) is not None
+    """Whether `got` is what was told: `...` stands for anything, and other processors round fractions differently."""
+    parts = (_NUMBER.sub(r"([\\d.e+-]+)", re.escape(part)) for part in told.strip().split("..."))
+    found = re.fullmatch(".*".join(parts), got.strip(), re.DOTALL)
+    numbers = _NUMBER.findall(re.escape(told))
+    return found is not None and all(map(_near, numbers, found.groups()))
+
+
+#: A fraction, as `re.escape` leaves it.
+_NUMBER = re.compile(r"\d+\\\.\d+(?:e(?:\\[+-]|\+)\d+)?(?![\d\w])")
+
+
+def _near(told: str, got: str) -> bool:
+    """Two fractions that differ by less than a twentieth, or are both of rounding's size."""
+    try:
+        a, b = float(told.replace("\\", "")), float(got)
+    except ValueError:
+        return False
+    return abs(a - b) <= 0.05 * abs(a) or max(abs(a), abs(b)) < 1e-5
 
 
 def merged(text: str, played: list[str]) -> str:

@@ -84,6 +84,11 @@ def test_the_answer_s_commands_print_what_it_shows(path):
     [
         ("$ a\none 1.0\n", "$ a\none 1.0\n", True),
         ("$ a\none 1.0\n", "$ a\none 1.1\n", False),
+        ("$ a\none 0.6931\n", "$ a\none 0.6933\n", True),
+        ("$ a\none 5.8e-07, 2\n", "$ a\none 3.2e-07, 2\n", True),
+        ("$ a\none 5.8e-07, 2\n", "$ a\none 3.2e-04, 2\n", False),
+        ("$ a\none 5.8e-07, 2\n", "$ a\none 5.8e-07, 3\n", False),
+        ("$ a\none 1.5\n", "$ a\none ...\n", False),
         ("$ a\none ...\n...\nend\n", "$ a\none 1\nmore\nend\n", True),
         ("$ a\none ...\n", "$ a\ntwo 1\n", False),
     ],
