@@ -180,7 +180,8 @@ def test_a_killed_process_is_the_end_of_all_and_each_says_so(victim, tmp_path):
     assert time.monotonic() - start < 60
     step = checkpoint.load(run / "checkpoint.safetensors").state["step"]
     assert step and step % 10 == 0
-    trained(2, "--resume", run, "--distributed", "--iterations", step + 2)
+    if victim == 0:
+        trained(2, "--resume", run, "--distributed", "--iterations", step + 2)
 
 
 def test_a_process_that_falls_silent_is_noticed(tmp_path):

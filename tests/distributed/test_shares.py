@@ -53,7 +53,7 @@ def trained(group, steps=2, net="fcn16s", **settings):
 @pytest.mark.parametrize(
     ("size", "settings"),
     [
-        (3, {"batch_size": 5, "loss": "mean", "iter_size": 2}),
+        (3, {"batch_size": 4, "loss": "mean", "iter_size": 2, "steps": 1}),
         (2, {"batch_size": 3, "loss": "sum", "class_weights": "sqrt-inverse"}),
         (2, {"batch_size": 3, "loss": "mean", "loss_sampling": 0.5, "class_weights": "sqrt-inverse"}),
         (3, {"batch_size": 4, "loss": "sum", "patches": 1}),
@@ -70,6 +70,39 @@ def test_shares_of_a_batch_make_the_whole(size, settings):
         for name, weight in weights.items():
             np.testing.assert_allclose(found[2][name], weight, rtol=0, atol=1e-11 * (np.abs(weight).max() or 1))
         assert found[3] == states  # what a checkpoint keeps of dropout does not tell how many processes there were
+
+
+class Tasks:
+    """A set of two tasks, as far as an objective asks."""
+
+    name, ignore_index, num_classes = "two tasks", 255, 4
+    tasks = tuple(data.Task(name, list("abcd")[:count], data.VOC_PALETTE) for name, count in (("sem", 4), ("geo", 2)))
+    classes, palette = tasks[0].classes, data.VOC_PALETTE
+
+
+@pytest.mark.parametrize("loss", ["mean", "sum"])
+def test_each_task_is_divided_by_the_pixels_of_all(loss, rng):
+    """One process has no counted pixel of the second task, and the other few of the first."""
+    x = rng.standard_normal((3, 3, 32, 40))
+    sem, geo = rng.integers(0, 4, (3, 32, 40)).astype(np.uint8), rng.integers(0, 2, (3, 32, 40)).astype(np.uint8)
+    sem[:2, 1:], geo[2] = 255, 255
+    whole = data.Batch(x, sem, ("a", "b", "c"), 0, (), (geo,))
+
+    def gradients(group):
+        objective = Objective(TrainConfig(loss=loss), Tasks(), group)
+        net = models.build("fcn32s", {"sem": 4, "geo": 2}, preset="small", rng=np.random.default_rng(0))
+        net.astype(np.float64).training = False
+        part = group.share(3)
+        mine = replace(whole, x=x[part], labels=sem[part], more_labels=(geo[part],), names=whole.names[part])
+        batch = whole if group.size == 1 else replace(mine, first=part.start, whole=3)
+        value = objective.accumulate(net, iter([batch]), 1)
+        return float(value), {name: param.grad for name, param in net.params.items() if param.learns}
+
+    expected, grads = gradients(ALONE)
+    for value, found in fakempi.on_ranks(2, gradients):
+        assert value == pytest.approx(expected, rel=1e-12)
+        for name, grad in grads.items():
+            np.testing.assert_allclose(found[name], grad, rtol=0, atol=1e-11 * np.abs(grad).max(), err_msg=name)
 
 
 def test_all_processes_have_the_same_bits():
