@@ -280,6 +280,7 @@ class Stream:
         self.non_blocking, self.null = non_blocking, null
         self.pending: list[Callable[[], None]] = []
         self.ran = 0
+        self.waits = 0  # how often it was told to wait for another
         self.lock = threading.RLock()
 
     @property
@@ -296,6 +297,7 @@ class Stream:
         return Event(self, self.ran + len(self.pending))
 
     def wait_event(self, event: Event) -> None:
+        self.waits += 1
         with event.stream.lock:
             while self.null and not event.done:
                 event.stream.pending.pop(0)()

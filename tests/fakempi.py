@@ -20,7 +20,7 @@ import numpy as np
 from minifcn.distributed.group import MpiGroup
 
 IN_PLACE, SUM, MAX, COMM_TYPE_SHARED, THREAD_MULTIPLE = object(), "sum", "max", "shared", 3
-DEADLINE = 60.0  # seconds that a test may wait for a rank that never comes
+DEADLINE = 20.0  # seconds that a test may wait for a rank that never comes
 
 
 class _Meeting:
