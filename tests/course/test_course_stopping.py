@@ -60,13 +60,19 @@ def test_a_grader_that_is_stopped_takes_what_it_has_started_along(name, tmp_path
         (tmp_path / "came" / f"{who}_toy.py").write_text(source)
     scratch = (tmp_path / "scratch").resolve()
     line = ["grade", "toy", str(tmp_path / "came"), "--csv", str(tmp_path / "g.csv"), "--assignments", str(tmp_path)]
-    with subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, *line], env={**os.environ, "TMPDIR": str(scratch)}, stdout=subprocess.PIPE
-    ) as process:
+    )
+    try:
         assert until(lambda: [*scratch.glob("mark-*/work/began")]) and alive(scratch)
         process.send_signal(getattr(signal, name))
         said = process.communicate(timeout=60)[0].decode()
-    assert until(lambda: not alive(scratch), 5.0)
+        assert until(lambda: not alive(scratch), 5.0)
+    finally:
+        process.kill()
+        for left in alive(scratch):
+            with suppress(ProcessLookupError):
+                os.kill(int(left), signal.SIGKILL)
     if name != "SIGKILL":  # which leaves no time to say or remove anything
         assert process.returncode == 130 and "1 of 3 submissions graded" in said
         assert [*scratch.iterdir()] == []
@@ -75,19 +81,29 @@ def test_a_grader_that_is_stopped_takes_what_it_has_started_along(name, tmp_path
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no SIGHUP")
 def test_signals_that_are_ignored_stay_so_and_all_are_as_before_afterwards():
     term, hup = signal.SIGTERM, signal.SIGHUP
-    before = signal.getsignal(term), signal.signal(hup, signal.SIG_IGN)
+    before, steps = (signal.getsignal(term), signal.signal(hup, signal.SIG_IGN)), []
     try:
         with pytest.raises(KeyboardInterrupt), as_ctrl_c():
             signal.raise_signal(hup)
+            steps.append("passed the one that is ignored")
             try:
                 signal.raise_signal(term)
             finally:
-                signal.raise_signal(term)  # while it cleans up
+                signal.raise_signal(term)
+                steps.append("cleaned up, whatever came meanwhile")
+        assert len(steps) == 2
         assert (signal.getsignal(term), signal.getsignal(hup)) == (before[0], signal.SIG_IGN)
-        with as_ctrl_c():
-            assert signal.getsignal(term) != before[0]
-            elsewhere = threading.Thread(target=lambda: as_ctrl_c().__enter__())
-            elsewhere.start()
-            elsewhere.join()
     finally:
         signal.signal(hup, before[1])
+
+
+def test_a_thread_changes_no_signals():
+    def body():
+        with as_ctrl_c():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    before, seen = signal.getsignal(signal.SIGTERM), []
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert seen == [before]
