@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import linecache
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -120,6 +121,9 @@ _NOT_THEIRS = ("checks.py", "test_points.py")
 
 def _where(error: Exception) -> str:
     """The last line of the student's own that the error came through."""
-    frames = [(Path(frame.filename), frame) for frame in traceback.extract_tb(error.__traceback__)]
-    mine = [f for path, f in frames if path.resolve().parent == submitted.folder and path.name not in _NOT_THEIRS]
-    return f" ({Path(mine[-1].filename).name}, line {mine[-1].lineno}: {mine[-1].line})" if mine else ""
+    for frame, number in reversed([*traceback.walk_tb(error.__traceback__)]):  # of a recursion, thousands
+        path = Path(frame.f_code.co_filename)
+        if path.name not in _NOT_THEIRS and path.resolve().parent == submitted.folder:
+            line = linecache.getline(str(path), number).strip()
+            return f" ({path.name}, line {number}: {line})"
+    return ""
