@@ -59,12 +59,12 @@ def gather(sources: Path) -> None:
     made = sorted((sources / "tutorials").glob("assignments/*/*.md"))
     names = [path.relative_to(sources / "tutorials").with_suffix("").as_posix() for path in made]
     _write(sources / "tutorials/INSTRUCTORS.md", _read("tutorials/INSTRUCTORS.md") + generated.toctree(names))
-    _write(sources / "guide.md", guide(_read("README.md")))
-    _write(sources / "changelog.md", _read("CHANGELOG.md"))
     for name in ("index.md", "install.md", "howto/index.md"):
         _write(sources / name, filled(_read(f"docs/{name}")))
     for name, text in {**generated.commands(), **generated.api(_read("README.md"))}.items():
         _write(sources / name, text)
+    _write(sources / "changelog.md", _read("CHANGELOG.md"))
+    _write(sources / "guide.md", told(guide(_read("README.md")), sources))
 
 
 def filled(page: str) -> str:
@@ -100,6 +100,17 @@ def guide(readme: str) -> str:
     text = "# Guide\n\nWhat each command is for, what data and weights it takes, how fast it is.\n\n"
     text += "".join(f"## {section}" for section in kept)
     return text.replace("](tutorials/README.md)", "](tutorials/index.md)").replace("](docs/", "](")
+
+
+def told(text: str, sources: Path) -> str:
+    """The text with links to files that only the repository has told by their path."""
+
+    def link(match: re.Match[str]) -> str:
+        name, _, _ = match[2].partition("#")
+        there = not name or "://" in name or (sources / name).exists()
+        return match[0] if there else f"{match[1]} (`{name}`)"
+
+    return re.sub(r"(?<!!)\[([^\]]+)\]\(([^)]+)\)", link, text)
 
 
 def _read(name: str) -> str:

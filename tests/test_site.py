@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from docs import checks, generated, transcripts
-from docs.build import ROOT, guide
+from docs.build import ROOT, guide, told
 from minifcn.__main__ import COMMANDS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -52,6 +52,13 @@ def test_every_command_has_a_page_with_its_help_and_its_subcommands():
 def test_the_guide_has_the_readme_s_sections_but_not_its_first_page():
     made = guide(README)
     assert "\n## The commands\n" in made and "\n## Licence\n" not in made and "](tutorials/README.md)" not in made
+
+
+def test_links_of_the_readme_to_what_is_not_in_the_site_are_told_as_paths(tmp_path):
+    (tmp_path / "here.md").touch()
+    text = "[a](here.md#part), [b](tests/lost.md), [c](#d), [e](https://f.net/), ![g](lost.png)"
+    wanted = "[a](here.md#part), b (`tests/lost.md`), [c](#d), [e](https://f.net/), ![g](lost.png)"
+    assert told(text, tmp_path) == wanted
 
 
 def test_every_extra_is_explained():
