@@ -44,7 +44,8 @@ def conv2d(x, w, b=None, stride=1, padding=0):
 
     x: (N, C, H, W), 0 outside of its H x W pixels; w: (O, C, kh, kw); b: (O,) or None, which counts as zeros. s, the
     stride, and pad, the padding, are whole numbers. Returns y: (N, O, OH, OW), of the dtype of x, and a cache: whatever
-    your `conv2d_backward` will need, in any form that you like. Changes none of its inputs.
+    your `conv2d_backward` will need, in any form that you like. Changes none of its inputs. It may be called any number
+    of times, on other arrays, before `conv2d_backward` gets one of the caches.
     """
     # BEGIN SOLUTION
     images, _, height, width = x.shape

@@ -11,6 +11,14 @@ MUTANTS = {
         "dframed[:, :, padding : padding + x.shape[2], padding : padding + x.shape[3]].copy()",
         "dframed[:, :, : x.shape[2], : x.shape[3]].copy()",
     ),
+    "db in float64": ("conv.py", "dy.sum(axis=(0, 2, 3))", "dy.sum(axis=(0, 2, 3), dtype=np.float64)"),
+    "db where there was no b": ("conv.py", "dy.sum(axis=(0, 2, 3)) if has_bias else None", "dy.sum(axis=(0, 2, 3))"),
+    "one cache for all": (
+        "conv.py",
+        "return y, (x, w, b is not None, stride, padding, framed)",
+        "last = globals().setdefault('last', [])\n"
+        "    last[:] = x, w, b is not None, stride, padding, framed\n    return y, last",
+    ),
     "stride forgotten in dw": (
         "conv.py",
         "seen = framed[:, :, rows, columns][:, :, :out_h, :out_w]",

@@ -1,12 +1,17 @@
 """The public cases. Sizes differ along every axis, so that an axis taken for another shows."""
 
 
-def pool(case, seed, x, kernel_size, stride=None, padding=0, ceil_mode=False, shift=0.0, ties=False, dtype="float64"):
-    """x: (N, C, H, W), shifted by `shift`; ties: whole numbers, many of them equal."""
+def pool(
+    case, seed, x, kernel_size, stride=None, padding=0, ceil_mode=False, shift=0.0, ties=False, other=None,
+    dtype="float64",
+):  # fmt: skip
+    """x: (N, C, H, W), shifted by `shift`; ties: whole numbers, many of them equal.
+
+    other: x of two more forward passes, one before and one after this one.
+    """
     return {
         "case": case, "seed": seed, "dtype": dtype, "x": x, "kernel_size": kernel_size,
-        "stride": kernel_size if stride is None else stride, "padding": padding, "ceil_mode": ceil_mode,
-        "shift": shift, "ties": ties,
+        "stride": stride, "padding": padding, "ceil_mode": ceil_mode, "shift": shift, "ties": ties, "other": other,
     }  # fmt: skip
 
 
@@ -36,6 +41,7 @@ CASES = {
         pool("3, stride 2, rounded up", 7, (2, 3, 6, 8), 3, stride=2, ceil_mode=True),
         pool("3, stride 1, padding 1, all below 0", 8, (2, 3, 4, 5), 3, stride=1, padding=1, shift=-9.0),
         pool("2, padding 1, rounded up, all below 0", 9, (2, 1, 3, 5), 2, padding=1, ceil_mode=True, shift=-9.0),
+        pool("3, stride 1, padding 1, all far below 0", 22, (2, 3, 4, 5), 3, stride=1, padding=1, shift=-1e12),
     ],
     "d": [
         pool("2", 10, (2, 3, 4, 6), 2),
@@ -49,6 +55,7 @@ CASES = {
         pool("3, stride 1, padding 1", 16, (2, 3, 4, 5), 3, stride=1, padding=1, shift=-9.0),
         pool("3, stride 1, ties", 17, (2, 3, 4, 6), 3, stride=1, ties=True),
         pool("float32 stays float32", 18, (2, 3, 5, 4), 3, stride=2, ceil_mode=True, dtype="float32"),
+        pool("the second of three forward passes", 23, (2, 3, 5, 7), 3, stride=2, other=(1, 2, 4, 6)),
     ],
     "f": [
         pool("either side of 0", 19, (2, 3, 4, 5), 1),

@@ -49,6 +49,8 @@ def max_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False):
 
     x: (N, C, H, W). stride: None is kernel_size. Padding never wins, whatever the pixels are, and windows that stick
     out of the picture see the part of it that they cover. Returns y: (N, C, OH, OW), of the dtype of x, and a cache.
+    Changes nothing in x. It may be called any number of times, on other arrays, before `max_pool2d_backward` gets one
+    of the caches.
     """
     # BEGIN SOLUTION
     k, s = kernel_size, stride or kernel_size
@@ -82,7 +84,7 @@ def max_pool2d_backward(dy, cache):
 
 
 def relu(x):
-    """max(x, 0), of the dtype of x, and a cache."""
+    """max(x, 0), a new array of the dtype of x, and a cache."""
     # BEGIN SOLUTION
     return np.maximum(x, 0), x > 0
     # END SOLUTION

@@ -1,11 +1,12 @@
 """The public cases. Sizes differ along every axis, so that an axis taken for another shows."""
 
 
-def up(case, seed, x, w, stride=1, padding=0, bias=False, dtype="float64"):
-    """x: (N, C, H, W); w: (C, O, kh, kw)."""
+def up(case, seed, x, w, stride=1, padding=0, bias=False, other=None, dtype="float64"):
+    """x: (N, C, H, W); w: (C, O, kh, kw). other: x of two more forward passes, one before and one after this one."""
     b = (w[1],) if bias else None
     return {
         "case": case, "seed": seed, "dtype": dtype, "x": x, "w": w, "b": b, "stride": stride, "padding": padding,
+        "other": other,
     }  # fmt: skip
 
 
@@ -39,12 +40,15 @@ CASES = {
         up("kernel 4, stride 2", 11, (2, 3, 4, 5), (3, 2, 4, 4), stride=2),
         up("padding 3 cuts whole stamps", 12, (2, 3, 5, 6), (3, 2, 4, 4), stride=2, padding=3),
         up("float32 stays float32", 13, (2, 3, 4, 5), (3, 2, 4, 3), stride=2, padding=1, dtype="float32"),
+        up("the second of three forward passes", 24, (2, 3, 4, 5), (3, 2, 4, 3), stride=2, other=(1, 3, 2, 3)),
     ],
     "e": [
         up("kernel = stride, bias", 14, (2, 3, 4, 5), (3, 2, 2, 2), stride=2, bias=True),
-        up("kernel 4, stride 2", 15, (2, 3, 4, 5), (3, 2, 4, 4), stride=2),
+        up("kernel 4, stride 2, no bias: db is None", 15, (2, 3, 4, 5), (3, 2, 4, 4), stride=2),
         up("stride 3 > kernel 2: gaps, bias", 16, (2, 3, 4, 3), (3, 4, 2, 2), stride=3, bias=True),
         up("padding 1, bias", 17, (2, 3, 4, 5), (3, 2, 4, 3), stride=2, padding=1, bias=True),
+        up("float32 stays float32, bias", 25, (3, 2, 5, 4), (2, 3, 3, 4), stride=2, bias=True, dtype="float32"),
+        up("the second of three forward passes", 26, (2, 3, 4, 5), (3, 2, 4, 3), stride=2, other=(1, 3, 2, 3)),
     ],
     "f": [
         cut("a corner", 18, (2, 3, 5, 7), (0, 0), (3, 4)),

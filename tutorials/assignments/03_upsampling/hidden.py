@@ -17,11 +17,13 @@ CASES = {
         up("hidden 1", 106, (3, 2, 5, 3), (2, 3, 6, 5), stride=3, padding=2),
         up("hidden 2", 107, (2, 4, 3, 6), (4, 3, 3, 2)),
         up("hidden 3", 108, (2, 2, 4, 3), (2, 3, 4, 4), stride=2, dtype="float32"),
+        up("hidden 4", 116, (3, 2, 5, 3), (2, 4, 3, 2), padding=1, other=(2, 2, 3, 4)),
     ],
     "e": [
         up("hidden 1", 109, (3, 2, 5, 3), (2, 3, 6, 5), stride=3, padding=2),
         up("hidden 2", 110, (2, 4, 3, 6), (4, 3, 3, 2), bias=True),
         up("hidden 3", 111, (2, 2, 4, 3), (2, 3, 4, 4), stride=2, padding=1, bias=True, dtype="float32"),
+        up("hidden 4", 117, (3, 2, 5, 3), (2, 4, 3, 2), padding=1, other=(2, 2, 3, 4)),
     ],
     "f": [
         cut("hidden 1", 112, (3, 2, 9, 7), (5, 1), (2, 5)),

@@ -12,6 +12,18 @@ MUTANTS = {
         "frame = ((0, 0), (0, 0), (0, 2 * padding), (0, 2 * padding))",
     ),
     "bias forgotten": ("upsample.py", "y += b[:, None, None]", "pass"),
+    "db in float64": ("upsample.py", "dy.sum(axis=(0, 2, 3))", "dy.sum(axis=(0, 2, 3), dtype=np.float64)"),
+    "db where there was no b": (
+        "upsample.py",
+        "dy.sum(axis=(0, 2, 3)) if has_bias else None",
+        "dy.sum(axis=(0, 2, 3))",
+    ),
+    "one cache for all": (
+        "upsample.py",
+        "return y, (x, w, b is not None, stride, padding)",
+        "last = globals().setdefault('last', [])\n"
+        "    last[:] = x, w, b is not None, stride, padding\n    return y, last",
+    ),
     "mean for sum in db": ("upsample.py", "dy.sum(axis=(0, 2, 3))", "dy.mean(axis=(0, 2, 3))"),
     "crop at the centre": (
         "upsample.py",

@@ -49,7 +49,8 @@ def conv_transpose2d(x, w, b=None, stride=1, padding=0):
     x: (N, C, H, W); w: (C, O, kh, kw), so that x[n, c, p, q] adds x[n, c, p, q] * w[c, o, i, j] to row
     stride * p + i and column stride * q + j of output channel o; b: (O,) or None, added to each pixel of y. Then
     `padding` rows and columns are cut off on each of the four sides. Returns y: (N, O, OH, OW), of the dtype of x, with
-    OH = (H - 1) * stride + kh - 2 * padding, and a cache.
+    OH = (H - 1) * stride + kh - 2 * padding, and a cache. It may be called any number of times, on other arrays, before
+    `conv_transpose2d_backward` gets one of the caches.
     """
     # BEGIN SOLUTION
     images, _, height, width = x.shape
@@ -69,7 +70,7 @@ def conv_transpose2d(x, w, b=None, stride=1, padding=0):
 
 
 def conv_transpose2d_backward(dy, cache):
-    """The gradients (dx, dw, db) from dy: (N, O, OH, OW). db is None if there was no b."""
+    """The gradients (dx, dw, db) from dy: (N, O, OH, OW), each of its array's dtype. db is None if there was no b."""
     # BEGIN SOLUTION
     x, w, has_bias, stride, padding = cache
     frame = ((0, 0), (0, 0), (padding, padding), (padding, padding))

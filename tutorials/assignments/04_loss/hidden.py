@@ -12,6 +12,8 @@ CASES = {
         pixels("hidden 2", 104, (2, 3, 6, 4), "mean", ignored=0.3),
         pixels("hidden 3", 105, (1, 6, 4, 3), "mean", scale=2500.0),
         pixels("hidden 4", 106, (2, 3, 2, 4), "mean", ignored=1.0),
+        pixels("hidden 5", 117, (1, 4, 6, 3), ignored=0.3, ignore_index=-100),
+        pixels("hidden 6", 118, (3, 21, 2, 4), "sum", ignored=0.3, labels="uint8", ignore_index=200, dtype="float32"),
     ],
     "c": [
         pixels("hidden 1", 107, (3, 4, 2, 5)),
@@ -22,10 +24,14 @@ CASES = {
         pixels("hidden 2", 110, (2, 3, 6, 4), "mean", ignored=0.3, dy=-2.0),
         pixels("hidden 3", 111, (2, 3, 2, 4), "mean", ignored=1.0, dy=5.0),
         pixels("hidden 4", 112, (1, 6, 4, 3), scale=2500.0, dtype="float32"),
+        pixels("hidden 5", 119, (1, 4, 6, 3), "mean", ignored=0.3, ignore_index=-100, dy=2.0),
+        pixels("hidden 6", 120, (3, 21, 2, 4), ignored=0.3, labels="uint8", ignore_index=200, dtype="float32"),
+        pixels("hidden 7", 121, (3, 4, 2, 5), "mean", ignored=0.3, other=(2, 3, 4, 1)),
     ],
     "e": [
         maps("hidden 1", 113, (3, 4, 5), 5, ignored=0.25, absent=2),
         maps("hidden 2", 114, (11, 3), 2),
+        maps("hidden 3", 122, (12, 17), 40, ignored=0.3, ignore_index=201),
     ],
     "f": [
         matrix("hidden 1", 115, 5, absent=2, unseen=1),

@@ -5,6 +5,20 @@ MUTANTS = {
     "mean for sum": ("loss.py", 'divisor = 1 if reduction == "sum" else', "divisor ="),
     "divided by all pixels": ("loss.py", "max(1, int(counted.sum()))", "counted.size"),
     "ignored pixels counted": ("loss.py", "counted = labels != ignore_index", "counted = labels > -1"),
+    "255 alone in the loss": ("loss.py", "counted = labels != ignore_index", "counted = labels != 255"),
+    "255 alone in confusion": ("loss.py", "counted = truth != ignore_index", "counted = truth != 255"),
+    "a product in uint8": ("loss.py", "truth[counted].astype(np.int64) * num_classes", "truth[counted] * num_classes"),
+    "-1 written into uint8": (
+        "loss.py",
+        "np.where(counted, labels, 0)",
+        "np.where(counted, labels, np.array(-1).astype(labels.dtype))",
+    ),
+    "one cache for all": (
+        "loss.py",
+        "return loss / divisor, (np.exp(shifted) / total, safe, counted, divisor)",
+        "last = globals().setdefault('last', [])\n"
+        "    last[:] = np.exp(shifted) / total, safe, counted, divisor\n    return loss / divisor, last",
+    ),
     "largest score not taken off": (
         "loss.py",
         "shifted = scores - scores.max(axis=1, keepdims=True)",

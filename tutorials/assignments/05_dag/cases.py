@@ -7,12 +7,25 @@ def net(case, seed, name, x, without=None, dtype="float64"):
 
 
 def steps(
-    case, seed, x, rates, multipliers=((1.0, 1.0),), momentum=0.9, weight_decay=0.0, without=None, dtype="float64"
+    case,
+    seed,
+    x,
+    rates,
+    multipliers=((1.0, 1.0),),
+    momentum=0.9,
+    weight_decay=0.0,
+    without=None,
+    since=0,
+    look="w",
+    dtype="float64",
 ):
-    """Arrays of shape x, a pair (lr_mult, decay_mult) each; a rate for each step; without: who gets no gradient."""
+    """Arrays of shape x, a pair (lr_mult, decay_mult) each; a rate for each step.
+
+    without: who gets no gradient, from the step `since` on, the first being 0; look: at w, or at V as well.
+    """
     return {
         "case": case, "seed": seed, "x": x, "rates": rates, "multipliers": multipliers, "momentum": momentum,
-        "weight_decay": weight_decay, "without": without, "dtype": dtype,
+        "weight_decay": weight_decay, "without": without, "since": since, "look": look, "dtype": dtype,
     }  # fmt: skip
 
 
@@ -42,11 +55,13 @@ CASES = {
         {"case": "one batch", "seed": 14, "x": (3, 4), "batches": 1},
         {"case": "two batches", "seed": 15, "x": (2, 3, 2), "batches": 2},
         {"case": "three batches", "seed": 16, "x": (5,), "batches": 3},
+        {"case": "float32 stays float32", "seed": 24, "x": (2, 5), "batches": 2, "dtype": "float32"},
     ],
     "f": [
         steps("one step", 17, (3, 4), (0.1,)),
         steps("three steps", 18, (2, 5), (0.1, 0.1, 0.1)),
         steps("float32 stays float32", 19, (4, 2), (0.1, 0.1), dtype="float32"),
+        steps("V itself", 25, (3, 4), (0.1, 0.05), look="V"),
     ],
     "g": [
         steps("the rate falls", 20, (3, 4), (0.1, 0.1, 0.01, 0.01)),
@@ -56,6 +71,7 @@ CASES = {
             "all of it, and one without a gradient", 23, (3, 2), (0.1, 0.05), ((1.0, 1.0), (2.0, 0.0), (1.0, 1.0)),
             momentum=0.99, weight_decay=0.2, without=2,
         ),
+        steps("no gradient from the third step on", 26, (2, 4), (0.1,) * 4, ((1.0, 1.0),) * 2, without=1, since=2),
     ],
     "h": [{"case": name, "name": name} for name in ("READERS", "MOVES", "AFTER_THE_FALL")],
     "i": [{"case": name, "name": name} for name in ("Ada", "Bo", "Cem", "Dora")],

@@ -151,13 +151,16 @@ def train(case, expect):
     velocity = {}
     for step, lr in enumerate(case["rates"]):
         for k, param in enumerate(params.values()):
-            param.grad = None if k == case["without"] else case.normal(f"gradient {step} {k}", case["x"]).copy()
+            gone = k == case["without"] and step >= case["since"]
+            param.grad = None if gone else case.normal(f"gradient {step} {k}", case["x"]).copy()
         dag.momentum_step(params, velocity, lr, momentum=case["momentum"], weight_decay=case["weight_decay"])
     for name, param in list(params.items()):
         expect.true(param.data is arrays[name], f"{name}.data is another array now; it must be changed in place")
         expect(f"{name} after {len(case['rates'])} steps", param.data)
     for name in params:
         expect(f"is there a velocity of {name} (1) or not (0)", int(name in velocity))
+        if case["look"] == "V":
+            expect(f"velocity of {name}", velocity[name])
 
 
 @question("f", "momentum_step: the plain rule", 10, "V first, with the rate inside; then w.")

@@ -74,7 +74,7 @@ def zero_grads(params):
 
 
 def accumulate(param, gradient):
-    """Add a gradient to param.grad, which is None before the first one. A fixed parameter (lr_mult 0) gets none."""
+    """Add a gradient to param.grad, None before the first, of its dtype. A fixed parameter (lr_mult 0) gets none."""
     # BEGIN SOLUTION
     if param.lr_mult == 0:
         return
@@ -89,7 +89,7 @@ def momentum_step(params, velocity, lr, momentum=0.9, weight_decay=0.0):
         w <- w - V
 
     params: name -> Param; param.data is changed in place and keeps its dtype. velocity: name -> V, empty before the
-    first step; fixed parameters (lr_mult 0), and those without a gradient, have no entry and do not move.
+    first step. Fixed parameters (lr_mult 0), and those without a gradient, do not move in this step, and get no entry.
     """
     # BEGIN SOLUTION
     for name, param in params.items():

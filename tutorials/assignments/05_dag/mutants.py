@@ -35,6 +35,24 @@ MUTANTS = {
         "        v += param.grad + weight_decay * param.decay_mult * param.data\n"
         "        param.data -= lr * param.lr_mult * v",
     ),
+    "the velocity of the other sign": (
+        "dag.py",
+        "        v += lr * param.lr_mult * (param.grad + weight_decay * param.decay_mult * param.data)\n"
+        "        param.data -= v",
+        "        v -= lr * param.lr_mult * (param.grad + weight_decay * param.decay_mult * param.data)\n"
+        "        param.data += v",
+    ),
+    "rolls on without a gradient": (
+        "dag.py",
+        "param.lr_mult == 0 or param.grad is None:\n            continue",
+        "param.lr_mult == 0 or (param.grad is None and name not in velocity):\n            continue\n"
+        "        if param.grad is None:\n            param.grad = np.zeros_like(param.data)",
+    ),
+    "gradients in float64": (
+        "dag.py",
+        "gradient if param.grad is None else param.grad + gradient",
+        "(np.zeros(gradient.shape) if param.grad is None else param.grad) + gradient",
+    ),
     "lr_mult forgotten": ("dag.py", "lr * param.lr_mult *", "lr *"),
     "decay on all": ("dag.py", "weight_decay * param.decay_mult * param.data", "weight_decay * param.data"),
     "decay without the rate": (

@@ -37,8 +37,8 @@ def places(case, blob, like):
     return {"case": case, "blob": blob, "like": like}
 
 
-def moved(case, seed, strides, classes=3):
-    """From the net of the first stride to that of the second."""
+def moved(case, seed, strides, classes=(3, 3)):
+    """From the net of the first stride and number of classes to that of the second."""
     return {"case": case, "seed": seed, "strides": strides, "classes": classes, "widths": WIDTHS, "dtype": "float32"}
 
 
@@ -84,6 +84,7 @@ CASES = {
     "h": [
         moved("32s to 16s", 15, (32, 16)),
         moved("16s to 8s", 16, (16, 8)),
+        moved("other classes: same names, other shapes", 17, (16, 16), (4, 3)),
     ],
     "i": [{"case": name, "name": name} for name in ("SMALL_FC6", "WIDE_POOLS", "LEAST_PADDING")],
     "j": [{"case": name, "name": name} for name in ("Ada", "Bo", "Cem")],

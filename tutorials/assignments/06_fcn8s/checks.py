@@ -136,13 +136,15 @@ def shares(a, b):
 @question("h", "transplant", 7, "By name, if the shapes agree too. Copy values; two nets must not share an array.")
 def transplanted(case, expect):
     rng = np.random.default_rng(case["seed"])
-    nets = [fcn.assemble(stride, case["classes"], case["widths"], rng) for stride in case["strides"]]
+    kinds = zip(case["strides"], case["classes"], strict=True)
+    nets = [fcn.assemble(stride, classes, case["widths"], rng) for stride, classes in kinds]
     old, new = nets
     for param in old.params.values():
         param.data = param.data + np.float32(1)
     values = {name: param.data.copy() for name, param in new.params.items()}
     left = fcn.transplant(new, old)
     expect.true(isinstance(left, list), f"transplant must return a list of names, got {type(left).__name__}")
+    expect.true(left == sorted(left), "transplant must return a sorted list")
     taken = [name for name in values if not np.array_equal(values[name], new.params[name].data)]
     expect("which of the names in the list are parameters that kept their values", int(set(left).isdisjoint(taken)))
     expect("how many parameters were left", len(left))

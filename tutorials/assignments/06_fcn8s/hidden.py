@@ -24,5 +24,5 @@ CASES = {
         run("hidden 2", 107, 16, (33, 32), 1, pictures=3),
     ],
     "g": [run("hidden 1", 108, 8, (24, 48), 0)],
-    "h": [moved("hidden 1", 109, (32, 8), 5)],
+    "h": [moved("hidden 1", 109, (32, 8), (5, 5)), moved("hidden 2", 110, (32, 16), (2, 6))],
 }

@@ -28,6 +28,8 @@ MUTANTS = {
     ),
     "zero_grads forgotten": ("fcn.py", "    dag.zero_grads(net.params)\n", ""),
     "sum for mean": ("fcn.py", 'labels, reduction="mean")', 'labels, reduction="sum")'),
+    "names without shapes": ("fcn.py", "other is None or other.data.shape != param.data.shape", "other is None"),
+    "a list in the net's order": ("fcn.py", "return sorted(left)", "return left[::-1]"),
     "the nets share arrays": ("fcn.py", "param.data[...] = other.data", "param.data = other.data"),
     "kernel not rotated, in conv.py": (
         "conv.py",
