@@ -25,6 +25,9 @@ import matplotlib.pyplot as plt
 fig, axes = plt.subplots()
 axes.plot([1, 3, 2])
 print("drawn")
+
+# %% [markdown]
+# **What to see.** A *peak*.
 """
 
 
@@ -34,12 +37,13 @@ def notebook(*outputs):
     return nbformat.v4.new_notebook(cells=[cell])
 
 
-def drawing(pixels):
-    """The output of a cell that drew a picture (H, W, 3)."""
+def drawing(pixels, alt="noise"):
+    """The output of a cell that drew a picture (H, W, 3), and what is said of it."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, format="PNG")
     data = {"image/png": base64.b64encode(out.getvalue()).decode()}
-    return nbformat.v4.new_output("display_data", data=data)
+    metadata = {"image/png": {"alt": alt}} if alt else {}
+    return nbformat.v4.new_output("display_data", data=data, metadata=metadata)
 
 
 NOISE = np.random.default_rng(0).integers(0, 255, (20, 30, 3), np.uint8)
@@ -79,17 +83,59 @@ def test_a_notebook_is_stale_when_its_master_changed_or_it_was_not_run(tmp_path)
     made = build.notebook_of(master)
     nbformat.write(made, master.with_suffix(".ipynb"))
     assert build.stale(master) == "it was not run"
-    made.cells[1].execution_count, made.cells[1].outputs = 1, [drawing(NOISE)]
+    made.cells[1].execution_count, made.cells[1].outputs = 1, [drawing(NOISE, "A peak.")]
     nbformat.write(made, master.with_suffix(".ipynb"))
     assert build.stale(master) == ""
     master.write_text(PLOT.replace("3, 2", "3, 4"))
     assert build.stale(master) == "the master says something else"
 
 
+def test_a_notebook_of_other_words_is_written_anew_and_not_run(tmp_path, monkeypatch, capsys):
+    master = tmp_path / "01_plot.py"
+    master.write_text(PLOT)
+    made = build.notebook_of(master)
+    made.cells[1].execution_count, made.cells[1].outputs = 1, [drawing(NOISE, "A peak.")]
+    nbformat.write(made, master.with_suffix(".ipynb"))
+    master.write_text(PLOT.replace("A *peak*.", "A\n# peak, of [`3`](there) and $x^{2}$.\n#\n# More."))
+    assert build.stale(master) == build.WORDS
+    monkeypatch.setattr(build, "HERE", tmp_path)
+    monkeypatch.delattr(build, "run")  # would be an error
+    assert build.main([]) == 0
+    assert "not run, 1 pictures" in capsys.readouterr().out
+    (output,) = nbformat.read(master.with_suffix(".ipynb"), as_version=4).cells[1].outputs
+    assert output.data == drawing(NOISE).data
+    assert output.metadata["image/png"]["alt"] == "A peak, of 3 and x^2."
+    assert build.stale(master) == ""
+    master.write_text(PLOT.replace("**What to see.** ", ""))
+    assert build.stale(master) == 'cell-01: a picture, and no text with "**What to see.**" after it'
+
+
+def test_pictures_that_share_a_text_are_told_apart():
+    both = notebook(drawing(NOISE, ""), drawing(NOISE, ""))
+    both.cells.append(nbformat.v4.new_markdown_cell("**What to see.** Noise."))
+    told = [output.metadata["image/png"]["alt"] for output in build.described(both).cells[0].outputs]
+    assert told == ["Picture 1 of 2. Noise.", "Picture 2 of 2. Noise."]
+
+
+@pytest.mark.parametrize("master", MASTERS, ids=lambda master: master.stem)
+def test_every_picture_is_described_by_the_text_that_follows_it(master):
+    made = nbformat.read(master.with_suffix(".ipynb"), as_version=4)
+    outputs = [output for cell in made.cells for output in cell.get("outputs", ())]
+    shown = [output for output in outputs if "image/png" in output.get("data", {})]
+    assert shown
+    for output in shown:
+        alt = output.metadata["image/png"]["alt"]
+        assert len(alt) > 40 and not set(alt) & set("*`$\n\\"), alt
+
+
 @pytest.mark.parametrize(
     ("outputs", "told"),
     [
         ([drawing(NOISE)], []),
+        (
+            [drawing(NOISE, "")],
+            ['cell-00: a picture, and no text with "**What to see.**" after it'],
+        ),
         ([], ["has no picture"]),
         ([drawing(np.full((20, 30, 3), 255, np.uint8))], ["picture 1 is blank"]),
         ([drawing(NOISE), nbformat.v4.new_output("stream", name="stderr", text="careful")], ["cell-00: careful"]),
@@ -116,7 +162,8 @@ def test_the_same_master_gives_the_same_bytes(tmp_path):
     master.write_text(PLOT)
     first, second = (nbformat.writes(build.run(build.notebook_of(master), 60)) for _ in range(2))
     assert first == second
-    assert '"drawn\\n"' in first and "image/png" in first
+    assert '"drawn\\n"' in first and "image/png" in first and '"alt": "A peak."' in first
+    assert "pygments" not in first  # nor what the kernel says of its Python's version
 
 
 @pytest.mark.tutorials

@@ -64,6 +64,9 @@ dy = np.arange(1.0, 10).reshape(y.shape)
 inspection.tiles({"x": x[0, 0], "y: 2x2, stride 2": y[0, 0], "dy": dy[0, 0], "dx": dx[0, 0]}, inches=2.1)
 
 # %% [markdown]
+# **What to see.** `y` has the largest number of each window of 2x2. At the place where that stood `dx` has the window's
+# `dy`, and 0 at the three others.
+#
 # Windows may overlap (AlexNet and GoogLeNet pool 3x3 with stride 2). A pixel that wins twice gets both gradients,
 # added:
 
@@ -90,6 +93,9 @@ up, _ = ops.max_pool2d(x, 2, ceil_mode=True)
 inspection.tiles({"x": x[0, 0], "rounded down": down[0, 0], "rounded up": up[0, 0]}, inches=2.1)
 
 # %% [markdown]
+# **What to see.** Rounded down, nobody has looked at the last row and column of `x`. Rounded up, the windows that stick
+# out choose among what is there: two pixels, in the corner the 24 alone.
+#
 # That looks like a detail. But the released FCNs pad the picture by 100, pool five times, upsample by 32 and then crop
 # to the picture's size, and they rely on there being enough to crop. For which sizes is there?
 
@@ -177,7 +183,7 @@ for name, f in (("FCN-32s", 32), ("FCN-16s", 16), ("FCN-8s", 8)):
 # So a net that predicts from its last map alone (FCN-32s) has a low ceiling here, and going back to finer maps (16s,
 # 8s) raises it: that is what the paper's skips are for (notebook 8). Forms here are thin; on PASCAL VOC the paper finds
 # 86.1 % at 1/32 and 96.4 % at 1/8. And it is a bound for *one label a cell*: a net says how sure it is, and when its
-# scores are interpolated smoothly, borders run through cells. The FCN-8s of the README reaches 0.88 here. `minifcn
+# scores are interpolated smoothly, borders run through cells. The FCN-8s of the README reaches 0.87 here. `minifcn
 # experiments bounds` prints both kinds.
 #
 # ## What was claimed, checked

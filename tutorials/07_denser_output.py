@@ -42,6 +42,9 @@ print("y, x shifted by one", shifted[0])
 inspection.tiles({"x": x, "pool, stride 2": pooled(x, 2), "y": coarse}, columns=1, inches=5.2, height=0.45)
 
 # %% [markdown]
+# **What to see.** Of each pair in `x` the pool keeps the larger; of three neighbours the filter makes one. So values of
+# `y` lie two pixels of `x` apart, and what is printed above them, of the shifted row, lies between.
+#
 # **Shift and stitch.** Pixels at odd places were never the first of a window. Shift the row by one, run the *same* net,
 # and they are. Interlace both outputs: one value for each pixel.
 
@@ -67,6 +70,9 @@ rows = {"f": f, "f'": holes, "pool, stride 1": pooled(x, 1), "stitched": stitche
 inspection.tiles(rows, columns=1, inches=5.2, height=0.45)
 
 # %% [markdown]
+# **What to see.** `f'` is `f` with a hole between its taps. The last two rows are the same, number for number, and
+# every second number of theirs is one of the coarse `y`.
+#
 # ## In two dimensions, with a whole net
 #
 # The classifier of notebook 5 once more; its weights may be random here, for what is shown is a matter of structure. It
@@ -124,8 +130,8 @@ for a in axes:
 
 # %% [markdown]
 # **What to see.** The maps on the right are one. They are no *interpolation* of the first: every score is what the
-# classifier says of the 40x40 patch there, and shows detail that lies between the coarse scores. Every fourth of them
-# is a coarse one.
+# classifier says of the 40x40 patch there, and shows detail that lies between the coarse scores. Along each axis
+# every fourth is a coarse one.
 #
 # ## What does it cost?
 

@@ -122,7 +122,10 @@ shown = {f"from {name}": part[0, channel] for name, part in parts.items()} | {"p
 inspection.tiles({name: 1e4 * part for name, part in shown.items()}, inches=2.5)
 
 # %% [markdown]
-# (Times 10000.) To *forget* one of them is a classic bug of hand-written nets: everything trains, only worse. The
+# **What to see.** (Times 10000.) In each cell the third number is the sum of the first two. What came by `score_pool4`,
+# a short way, is larger and smoother here than what came by `conv5_1`, a long one.
+#
+# To *forget* one of them is a classic bug of hand-written nets: everything trains, only worse. The
 # gradient check of the whole net finds it (`python -m minifcn.gradcheck`, the mutant "branch forgotten").
 #
 # ## How strong is the gradient on its way?

@@ -2,11 +2,13 @@
 
 A master is a Python file in percent format (`# %%`, `# %% [markdown]`): what is read in a review and kept in order by
 ruff. The notebook beside it is committed with its outputs, so that it can be read without being run. Only what is out
-of date is run again, unless `--all` is said; the same master gives the same bytes on the same machine, but for what a
-notebook prints of seconds.
+of date is run again, unless `--all` is said, and where only words have changed nothing is; the same master gives the
+same bytes on the same machine, but for what a notebook prints of seconds.
+
+Each picture is described to those who cannot see it, in its output's metadata, by the "What to see" that follows it.
 
 What is refused: an error, a time-out, anything on stderr (warnings too), a notebook without pictures, a blank picture,
-axes with nothing in them.
+axes with nothing in them, a picture without "What to see".
 """
 
 from __future__ import annotations
@@ -36,6 +38,10 @@ LIMIT, LONG_LIMIT = 90, 300
 LONG = ("11_training",)
 #: Less of a picture than this, in any other colour than its commonest, is nothing to look at.
 INK = 0.01
+#: Begins the paragraph that says what a picture shows, in the first text after it.
+WHAT = "**What to see.**"
+#: Why a notebook is out of date that need not be run.
+WORDS = "other words around the same code"
 #: Runs before a notebook's first cell, and is no part of it: complains of axes that show nothing.
 WATCH = """
 def _watch():
@@ -73,7 +79,8 @@ def notebook_of(master: Path) -> NotebookNode:
 def run(notebook: NotebookNode, limit: float) -> NotebookNode:
     """`notebook` with its outputs, run in `tutorials/` by a kernel of its own; Refused if it is not fit to be read."""
     watch = nbformat.v4.new_code_cell(WATCH, id="watch")
-    running = NotebookNode(notebook, cells=[watch, *notebook.cells])
+    about = nbformat.from_dict(notebook.metadata)  # a copy: the kernel adds its version to it
+    running = NotebookNode(notebook, cells=[watch, *notebook.cells], metadata=about)
     with tempfile.TemporaryDirectory() as settings:  # not the user's own: they might draw otherwise
         client = NotebookClient(
             running,
@@ -104,10 +111,31 @@ def run(notebook: NotebookNode, limit: float) -> NotebookNode:
                 output.data["image/png"] = _small(output.data["image/png"])
                 output.data.pop("text/plain", None)  # a figure's size: of no use beside the figure
                 output.metadata = NotebookNode()
-    run_through = NotebookNode(notebook, cells=cells)
+    run_through = described(NotebookNode(notebook, cells=cells))
     if faults := list(look(run_through)):
         raise Refused("; ".join(faults))
     return run_through
+
+
+def described(notebook: NotebookNode) -> NotebookNode:
+    """`notebook`, each picture with what is to be seen in it as alternative text, where nbconvert looks for it."""
+    shown: list[NotebookNode] = []  # that no text has followed so far
+    for cell in notebook.cells:
+        shown += [output for output in cell.get("outputs", ()) if "image/png" in output.get("data", {})]
+        if cell.cell_type == "markdown":
+            for k, output in enumerate(shown, 1):
+                if told := what_to_see(cell.source):
+                    which = f"Picture {k} of {len(shown)}. " if len(shown) > 1 else ""
+                    output.metadata = nbformat.from_dict({"image/png": {"alt": which + told}})
+            shown = []
+    return notebook
+
+
+def what_to_see(text: str) -> str:
+    """The first "What to see" of a Markdown text, on one line and without its markup; "" if there is none."""
+    paragraph = text.partition(WHAT)[2].partition("\n\n")[0]
+    plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", paragraph).replace("\\partial ", "d")
+    return " ".join(re.sub(r"[*`${}]", "", plain).split())
 
 
 def pictures(notebook: NotebookNode) -> Iterator[Image.Image]:
@@ -126,6 +154,10 @@ def look(notebook: NotebookNode) -> Iterator[str]:
                 yield f"{cell.id}: {output.get('text') or output.get('evalue')}"
             if " at 0x" in output.get("data", {}).get("text/plain", ""):
                 yield f"{cell.id}: shows an address, another one every time: end the cell in something else"
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}) and not output.metadata.get("image/png", {}).get("alt"):
+                yield f'{cell.id}: a picture, and no text with "{WHAT}" after it'
     drawn = list(pictures(notebook))
     if not drawn:
         yield "has no picture"
@@ -145,12 +177,26 @@ def stale(master: Path) -> str:
     path = master.with_suffix(".ipynb")
     if not path.exists():
         return "there is no notebook"
-    there, wanted = nbformat.read(path, as_version=4), notebook_of(master)
-    if [(c.cell_type, c.source) for c in there.cells] != [(c.cell_type, c.source) for c in wanted.cells]:
+    there, retold = nbformat.read(path, as_version=4), reworded(master)
+    if retold is None:
         return "the master says something else"
     if any(cell.cell_type == "code" and not cell.execution_count for cell in there.cells):
         return "it was not run"
-    return "; ".join(look(there))
+    return "; ".join(look(retold)) or ("" if nbformat.writes(there) == nbformat.writes(retold) else WORDS)
+
+
+def reworded(master: Path) -> NotebookNode | None:
+    """The notebook of a master, with the outputs of the one that is there; None if that had other code."""
+    there, wanted = nbformat.read(master.with_suffix(".ipynb"), as_version=4), notebook_of(master)
+    ran, to_run = ([cell for cell in n.cells if cell.cell_type == "code"] for n in (there, wanted))
+    if [cell.source for cell in ran] != [cell.source for cell in to_run]:
+        return None
+    for old, new in zip(ran, to_run, strict=True):
+        new.execution_count, new.outputs = old.execution_count, old.outputs
+        for output in new.outputs:
+            if "image/png" in output.get("data", {}):
+                output.metadata = NotebookNode()
+    return described(wanted)
 
 
 def limit_of(master: Path) -> int:
@@ -173,7 +219,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{master.stem}: {why.splitlines()[0]}", end="", flush=True)
         start = time.monotonic()
         try:
-            notebook = run(notebook_of(master), limit_of(master))
+            notebook = (why == WORDS and reworded(master)) or run(notebook_of(master), limit_of(master))
         except Refused as error:
             print(f"\n  refused: {error}")
             refused = 1
@@ -182,7 +228,8 @@ def main(argv: list[str] | None = None) -> int:
         nbformat.write(notebook, path)
         drawn = sum(1 for _ in pictures(notebook))
         size = path.stat().st_size >> 10
-        print(f": run in {time.monotonic() - start:.1f} s, {drawn} pictures, {size} KiB")
+        how = "not run" if why == WORDS else f"run in {time.monotonic() - start:.1f} s"
+        print(f": {how}, {drawn} pictures, {size} KiB")
     return refused
 
 
