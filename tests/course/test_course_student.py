@@ -9,6 +9,7 @@ import toy
 
 from minifcn.course.build import build, unpacked
 from minifcn.course.harness.parent import mark
+from minifcn.errors import ConfigError
 
 RIGHT = "def twice(x):\n    return 2 * x\n"
 THREE = "CASES = {'a': [{'case': str(n), 'seed': n, 'x': (2, 3)} for n in range(3)]}\n"
@@ -64,6 +65,14 @@ def test_an_import_that_is_not_there_where_it_is_marked_fails_at_once(name, buil
         marked = mark(bundle, {"toy.py": source.encode()})
     assert {outcome.passed for outcome in marked.outcomes} == {False}
     assert advice in marked.outcomes[0].message
+
+
+def test_an_assignment_may_allow_more_packages(tmp_path):
+    source = "import pytest\n" + toy.FILES["toy.py"]
+    with pytest.raises(ConfigError, match=r"toy\.py imports pytest, which is not there"):
+        build(toy.make(tmp_path, toy=source))
+    more = toy.FILES["checks.py"].replace("\ntoy =", "\nPACKAGES = ('numpy', 'pytest')\ntoy =")
+    assert build(toy.make(tmp_path, toy=source, checks=more)).solution.problem == ""
 
 
 def test_failures_beside_the_cases_are_told_and_those_of_cases_once(built, tmp_path):
