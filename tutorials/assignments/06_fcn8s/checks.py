@@ -38,7 +38,9 @@ def offsets(case, expect):
         found = fcn.offset(blob, like)
     except ValueError:
         found = -1  # what is recorded where there is none
-    expect.true(isinstance(found, int), f"offset must return an int, got {type(found).__name__}")
+    else:
+        expect.true(isinstance(found, int), f"offset must return an int, got {type(found).__name__}")
+        expect.true(found >= 0, f"offset must raise ValueError where there is none; {found} came")
     expect("offset (-1: ValueError)", found)
 
 

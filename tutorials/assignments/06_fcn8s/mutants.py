@@ -6,6 +6,7 @@ MUTANTS = {
     "composed the wrong way round": ("fcn.py", "below[0] * layer[1] + below[1]", "layer[0] * below[1] + layer[1]"),
     "floats for fractions": ("fcn.py", "return Fraction(stride), Fraction", "return float(stride), Fraction"),
     "offsets rounded": ("fcn.py", "found.denominator != 1 or found < 0", "found < 0"),
+    "offsets below 0": ("fcn.py", " or found < 0:", ":"),
     "offset in pixels of the picture": (
         "fcn.py",
         "(like[1] - blob[1]) / blob[0]",
