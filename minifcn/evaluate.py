@@ -29,6 +29,8 @@ from minifcn.files import atomic_path
 from minifcn.inference import evaluate, open_fcn, remarks
 from minifcn.inspection import plots
 from minifcn.metrics import ConfusionMatrix, table
+from minifcn.training.scan import left_out, usable
+from minifcn.training.sets import Subset
 
 ABOUT = """\
 Compare a net's labels with the truth, pixel by pixel, over a whole data set, each picture at its own size.
@@ -58,11 +60,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     net, about = open_fcn(arguments.weights, net_given(arguments), arguments.device, arguments.threads)
     net.convolve_by(arguments.conv)
     dataset = open_dataset(arguments.data, arguments.split, models.modalities_of(net))
+    if arguments.limit is not None:
+        dataset = Subset(dataset, arguments.limit)  # as train's --val-limit: first these, then without the bad ones
     for line in remarks(arguments.weights, net, about):
         print(line, file=sys.stderr)
     with nullcontext() if arguments.out is None else out_folder(arguments.out) as out:
+        if arguments.skip_bad:
+            whole = dataset
+            dataset, bad = usable(whole, net)
+            if bad:
+                print("\n".join([left_out(whole, len(bad)), *(f"  {reason}" for reason in bad)]), end="\n\n")
         available = memory_budget(arguments.memory_limit, xp_of(*(param.data for param in net.params.values())))
-        confusions = evaluate(net, dataset, arguments.limit, mean=about["mean"], available=available)
+        confusions = evaluate(net, dataset, mean=about["mean"], available=available)
         assert confusions is not None  # nothing asks it to stop
         for task, confusion in zip(tasks_of(dataset), confusions, strict=True):
             print(table(confusion.scores(), task.classes, task.name))
@@ -104,6 +113,11 @@ def _parser() -> Parser:
     parser.add_argument("--data", required=True, metavar="SPEC", help=HELP)
     parser.add_argument("--split", default="val", metavar="NAME", help="the part of the data set (default: val)")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pictures")
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="leave out the pictures that cannot be used; they are counted and listed, each with its reason",
+    )
     parser.add_argument("--out", metavar="DIR", help="folder for scores.csv, confusion.csv and confusion.png")
     add_net_flags(parser)
     add_memory_flag(parser)

@@ -59,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = Run.read(arguments.run)
     out = _out(arguments.out, run)
     dataset = run.dataset(arguments.data, arguments.split)
+    for note in run.notes:  # the page has them, too
+        print(note)
     nets = run.trained()
     views: list[View] = []
     sources: list[Trained] = []  # of each view

@@ -17,6 +17,7 @@ from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError
 from minifcn.files import sha256
 from minifcn.inference import open_fcn
 from minifcn.net import Net
+from minifcn.training import scan
 from minifcn.training.folder import RunFolder, row_of
 from minifcn.training.sets import evaluation_set
 from minifcn.training.stages import Stage, net_of, stages_of
@@ -74,17 +75,28 @@ class Run:
         return cls(folder, config, stages_of(config), rows, notes)
 
     def dataset(self, data: str | None, split: str | None) -> Dataset:
-        """What the run is evaluated on; or the data set and the part of it that are given instead."""
+        """What the run is evaluated on; or the data set and the part of it that are given instead.
+
+        Of a run with --skip-bad without the samples that cannot be used, which adds a note that counts them.
+        """
         config = self.config
         if data or split:
             config = dataclasses.replace(
                 config, val_data=data or config.val_data, val_split=split or config.val_split, val_limit=0, overfit=0
             )
         try:
-            return evaluation_set(config)
+            whole = evaluation_set(config)
+            if not config.skip_bad:
+                return whole
+            net = net_of(config, self.stages[-1], num_classes_of(whole))
+            before = scan.read(self.folder.path)
+            dataset, bad = scan.usable(whole, net, before.get("train" if config.overfit else "val"))
         except DataError as error:
             hint = "" if data else f" (as {self.folder.config} says; if the data lie elsewhere now: --data KIND:DIR)"
             raise DataError(f"{error}{hint}") from error
+        if bad:
+            self.notes.append(scan.left_out(whole, len(bad)))
+        return dataset
 
     def trained(self) -> list[Trained]:
         """The net of each stage that has one, the last stage's last. ConfigError if there is none at all."""

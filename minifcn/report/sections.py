@@ -12,6 +12,7 @@ import numpy as np
 from minifcn import __version__
 from minifcn import config as configuration
 from minifcn.data import Dataset
+from minifcn.errors import counted
 from minifcn.inspection import plots
 from minifcn.inspection.page import HTML, tag
 from minifcn.recipes import RECIPES
@@ -32,17 +33,16 @@ def head(run: Run, view: View, dataset: Dataset) -> HTML:
     notes = list(run.notes)
     if not run.finished:
         notes.insert(0, f"This run is not finished: {made}. What is below is of the weights that it had by then.")
-    seen = len(view.pictures)
-    counted = f"{seen:,} picture{'s' * (seen != 1)}"
-    if seen < len(dataset):
-        notes.append(f"Scored on the first {counted} of {len(dataset):,}.")
+    seen = counted(len(view.pictures), "picture")
+    if len(view.pictures) < len(dataset):
+        notes.append(f"Scored on the first {seen} of {len(dataset)}.")
     scores = view.confusion.scores()
     of = f" of {view.title}" if view.title else ""
     return tag(
         "header",
         tag("p", "minifcn report", class_="faint eyebrow"),
         tag("h1", run.folder.path.resolve().name),
-        tag("p", said, "; scored on ", dataset.name, f", {counted}: ",
+        tag("p", said, "; scored on ", dataset.name, f", {seen}: ",
             tag("strong", f"mean IU {_share(scores.mean_iu)}"), ", pixel accuracy ", _share(scores.pixel_accuracy), of),
         [tag("p", note, class_="note", role="note") for note in notes],
     )  # fmt: skip
@@ -175,7 +175,7 @@ def about(run: Run, trained: Sequence[Trained], parameters: int, dataset: Datase
     entries: dict[str, Any] = {
         "net": f"{config.net}, preset {config.preset}, {parameters:,} parameters; input padding {config.input_padding}",
         "trained on": f"{config.data}, split {config.split}",
-        "scored on": f"{dataset.name}, {len(dataset):,} pictures",
+        "scored on": f"{dataset.name}, {counted(len(dataset), 'picture')}",
         "recipe": f"{config.recipe}: {RECIPES[config.recipe]['source']}",
         "overrides": _lines(configuration.overrides(config)) or "none",
         "steps": f"{run.stages[-1].end:,}, of them made: {run.step:,}" if run.rows else f"{run.stages[-1].end:,}",

@@ -33,6 +33,7 @@ from minifcn.training.sets import Subset
 from minifcn.training.stages import net_of, stages_of
 
 DATA, SKIPPED = "data.json", "skipped.csv"
+LEFT_OUT = "left out, since they cannot be used"
 SMALL = 128  # pixels of a side from which on every net can see a picture
 
 
@@ -104,26 +105,40 @@ def scan(
     findings = _parsed(group.told(lambda: _json(_found(sets, config, begun))))
     done = Scan(sets, findings)
     if bad := [printable(reason) for _, _, reason in done.skipped()]:
-        what = " and ".join(
-            f"{len(found.bad)} of the {counted(found.count, 'sample')} of {sets[name].name}"
-            for name, found in findings.items()
-            if found.bad
-        )
+        what = " and ".join(_share(sets[name], len(found.bad)) for name, found in findings.items() if found.bad)
         listed = [f"  {reason}" for reason in bad[:LISTED]]
         if not config.skip_bad:
             more = [f"  and {len(bad) - LISTED} more"] if bad[LISTED:] else []
             advice = "mend these files, or leave them out: --skip-bad"
             raise DataError("\n".join([f"{what} cannot be used:", *listed, *more, advice]))
         more = [f"  and {len(bad) - LISTED} more, see {SKIPPED} in the run folder"] if bad[LISTED:] else []
-        print("\n".join([f"left out, since they cannot be used: {what}", *listed, *more]), flush=True)
+        print("\n".join([f"{LEFT_OUT}: {what}", *listed, *more]), flush=True)
     return done
+
+
+def usable(dataset: Dataset, net: Net, before: Findings | None = None) -> tuple[Dataset, list[str]]:
+    """(a set without the samples that a net cannot be evaluated on, why each of these cannot be used).
+
+    before: what a run found in its evaluation set; if that was this one, its samples stay out, and no file is read.
+    """
+    if not pairs_of(dataset):
+        return dataset, []
+    found = before
+    if found is None or not found.fits(dataset):
+        found = examined(dataset, fit=partial(_fit, net, _as_it_is))
+    return without(dataset, found), [printable(reason) for reason in found.bad.values()]
+
+
+def left_out(dataset: Dataset, count: int) -> str:
+    """What is said of a set that is evaluated without `count` of its samples."""
+    return f"{LEFT_OUT}: {_share(dataset, count)}"
 
 
 def _found(sets: dict[str, Dataset], config: TrainConfig, begun: Path | None) -> dict[str, Findings]:
     """What there is to know of each set that has files."""
     before = read(begun) if begun else {}
     net = net_of(config, stages_of(config)[-1], num_classes_of(sets["train"]))
-    smallest = {"train": _shrunk(config), "val": lambda height, width: (height, width)}
+    smallest = {"train": _shrunk(config), "val": _as_it_is}
     since = time.perf_counter()
     findings = {
         name: examined(dataset, before.get(name), partial(_fit, net, smallest[name]))
@@ -259,6 +274,11 @@ def _shrunk(config: TrainConfig) -> Callable[[int, int], tuple[int, int]]:
     return smallest
 
 
+def _as_it_is(height: int, width: int) -> tuple[int, int]:
+    """(height, width) that a picture has when it is evaluated."""
+    return height, width
+
+
 def _fit(net: Net, smallest: Callable[[int, int], tuple[int, int]], sample: Sample) -> None:
     """DataError for a picture that is too small for the net."""
     height, width = sample.label.shape
@@ -270,6 +290,10 @@ def _fit(net: Net, smallest: Callable[[int, int], tuple[int, int]], sample: Samp
         raise DataError(
             f"{sample.name}: {width}x{height} pixels are too few for {net.spec['name']}: {error}; enlarge the picture"
         ) from error
+
+
+def _share(dataset: Dataset, count: int) -> str:
+    return f"{count} of the {counted(len(dataset), 'sample')} of {dataset.name}"
 
 
 def _names(dataset: Dataset) -> list[str]:

@@ -12,6 +12,7 @@ from minifcn import checkpoint, data, weights
 from minifcn.backend import Array
 from minifcn.config import TrainConfig, mean_of
 from minifcn.data.dataset import Dataset, told_of
+from minifcn.errors import counted
 from minifcn.inference import evaluate, label_maps
 from minifcn.inspection import plots
 from minifcn.metrics import ConfusionMatrix, Scores, table
@@ -122,7 +123,8 @@ class Session:
     def _finish(self) -> None:
         plots.curves(self.log.rows, self.folder.curves)
         self._draw_samples()
-        print(f"\n{self.val.name}, {len(self.val)} pictures, after {self.step} steps in {self._elapsed():.0f} s\n")
+        seen = counted(len(self.val), "picture")
+        print(f"\n{self.val.name}, {seen}, after {self.step} steps in {self._elapsed():.0f} s\n")
         if len(self.stages) > 1:
             print(stage_table(self.stages, self.log.rows), end="\n\n")
         for task, scores in zip(self._tasks, self._scores, strict=True):  # the last step is always evaluated

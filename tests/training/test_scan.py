@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minifcn import data, train
+from minifcn import data, evaluate, train
 from minifcn.data import pairs, write_label
+from minifcn.report.__main__ import main as report
 from minifcn.training import scan, session
 
 FLAGS = [
@@ -201,6 +202,53 @@ def test_another_set_to_evaluate_on_is_read_anew(begun, capsys):
         train.main(["--resume", str(begun / "run"), "--iterations", "4", "--val-split", "worse", "--no-skip-bad"]) == 2
     )
     assert "2 of the 12 samples of own train and 1 of the 2 samples of own worse cannot be" in capsys.readouterr().err
+
+
+#: Flags of a run, those of `evaluate` that score the same, and what both leave out.
+SCORED = [
+    ([], [], "2 of the 4 samples of own val", 2),
+    (["--val-limit", "2"], ["--limit", "2"], "1 of the 2 samples of own val[:2]", 1),
+    (["--overfit", "4"], ["--split", "train", "--limit", "4"], "1 of the 4 samples of own train[:4]", 3),
+]
+
+
+@pytest.mark.parametrize(("flags", "same", "left_out", "count"), SCORED, ids=["val", "val-limit", "overfit"])
+def test_report_and_evaluate_give_the_score_that_train_gave(flags, same, left_out, count, broken, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(broken, out, "--skip-bad", *flags) == 0
+    said = capsys.readouterr().out
+    table = said[said.index("\npixel accuracy ") : said.index(f"\n{out}: ")]
+    pictures = f", {count} picture{'s' * (count > 1)}"
+    assert f"{pictures}, after 3 steps" in said
+    evaluated = [str(out / "weights.safetensors"), "--data", f"folder:{broken}", *same]
+    assert evaluate.main([*evaluated, "--skip-bad"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(f"left out, since they cannot be used: {left_out}\n  ") and told.endswith(table)
+    assert evaluate.main(evaluated) == 2
+    (mean_iu,) = [line.split()[-1] for line in table.splitlines() if line.startswith("mean IU")]
+    for i in (3, 13, 14):  # what was mended stays out
+        for kind in ("images", "labels"):
+            shutil.copy(broken / kind / "p0.png", broken / kind / f"p{i}.png")
+    assert report([str(out)]) == 0
+    assert f"{left_out}\nmean IU {mean_iu}, pixel accuracy" in capsys.readouterr().out
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert f"left out, since they cannot be used: {left_out}<" in page
+    assert f"{pictures}: <strong>mean IU {mean_iu}</strong>" in page and f"{pictures}<" in page
+
+
+def test_what_a_report_is_given_instead_is_read_anew(begun, capsys):
+    assert report([str(begun / "run"), "--split", "train"]) == 0
+    assert "cannot be used: 2 of the 12 samples of own train\n" in capsys.readouterr().out
+    (begun / "own" / "val.txt").write_text("p13\n")
+    assert report([str(begun / "run")]) == 2
+    assert "own val: no sample of 1 can be used; the first: p13: its label map is" in capsys.readouterr().err
+
+
+def test_evaluate_names_all_that_it_leaves_out_and_the_tiny_one_too(made, broken, capsys):
+    weights = str(made / "whole" / "weights.safetensors")
+    assert evaluate.main([weights, "--data", f"folder:{broken}", "--skip-bad"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert "p13: its label map is missing" in said[1] and "p14: 1x2 pixels are too few" in said[2] and not said[3]
 
 
 DAMAGED = ["", "{", "[]", '{"train": {}}', '{"train": {"count": 1, "samples": "", "files": "", "bad": {"5": ""}}}',
