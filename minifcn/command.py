@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from minifcn.backend import Namespace, memory
-from minifcn.errors import ConfigError, MinifcnError, did_you_mean
+from minifcn.errors import ConfigError, MinifcnError, did_you_mean, printable
 from minifcn.ops.algorithm import ALGORITHMS
 
 Main = Callable[[Sequence[str] | None], int]
@@ -34,11 +34,11 @@ def reports_errors(main: Callable[..., int]) -> Callable[..., int]:
                 sys.stdout.flush()  # here, where a full disk can still be reported
             return status
         except MinifcnError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {plain(str(error))}", file=sys.stderr)
             return 2
         except MemoryError as error:
             print(
-                f"error: out of memory ({error}); smaller batches or crops need less, "
+                f"error: out of memory{f' ({error})' * bool(str(error))}; smaller batches or crops need less, "
                 "`minifcn explain` shows what a net takes",
                 file=sys.stderr,
             )
@@ -72,6 +72,12 @@ def _any_letters() -> Iterator[None]:
     finally:
         with suppress(OSError, ValueError):  # it may be full, or closed
             output.reconfigure(errors="strict")
+
+
+def plain(message: str, longest: int = 2000) -> str:
+    """A message as a terminal may be given it: names out of files may hold anything, colours and bells too."""
+    lines = [printable(line) for line in message.split("\n")]
+    return "\n".join(line if len(line) <= longest else f"{line[:longest]} ..." for line in lines)
 
 
 def _drop_output() -> None:

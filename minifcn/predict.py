@@ -22,12 +22,13 @@ from minifcn.command import (
     memory_budget,
     net_given,
     out_folder,
+    plain,
     positive,
     reports_errors,
 )
 from minifcn.data import Task, read_image, write_label
-from minifcn.data.pictures import SUFFIXES
-from minifcn.errors import ConfigError, MinifcnError, counted
+from minifcn.data.pictures import is_picture, suffixes
+from minifcn.errors import ConfigError, MinifcnError, counted, printable
 from minifcn.files import atomic_path
 from minifcn.inference import label_maps, open_fcn, remarks, tasks_of
 from minifcn.inspection.plots import overlay
@@ -101,11 +102,14 @@ def _label_all(
                     picture.save(file, format="PNG")
         except MinifcnError as error:
             failed += 1
-            tqdm.write(f"error: {error}" if str(path) in str(error) else f"error: {path}: {error}", file=sys.stderr)
+            where = "" if str(path) in str(error) else f"{path}: "
+            tqdm.write(f"error: {plain(where + str(error))}", file=sys.stderr)
         else:
             for task, label in zip(tasks, labels, strict=True):
                 said = f" {task.name}" if task.name else ""
-                tqdm.write(f"{path} {image.shape[1]}x{image.shape[0]}{said}: {_contents(label, task.classes)}")
+                tqdm.write(
+                    f"{printable(str(path))} {image.shape[1]}x{image.shape[0]}{said}: {_contents(label, task.classes)}"
+                )
     return failed
 
 
@@ -120,7 +124,9 @@ def collect(arguments: Iterable[str]) -> list[Path]:
         if os.path.isdir(path):
             inside = sorted(p for p in path.iterdir() if _is_picture(p))
             if not inside:
-                raise ConfigError(f"{path}: no pictures in this folder; expected files ending in {', '.join(SUFFIXES)}")
+                raise ConfigError(
+                    f"{path}: no pictures in this folder; expected files ending in {', '.join(sorted(suffixes()))}"
+                )
         for picture in inside:
             found.setdefault(os.path.realpath(picture), picture)
     return list(found.values())
@@ -146,7 +152,7 @@ def named(pictures: Sequence[Path]) -> dict[Path, str]:
 
 def _is_picture(path: Path) -> bool:
     ours = path.name.endswith((LABEL, OVERLAY))
-    return path.is_file() and path.suffix.lower() in SUFFIXES and not ours and not path.name.startswith(".")
+    return path.is_file() and is_picture(path) and not ours
 
 
 def _file(name: str, task: Task, suffix: str) -> str:

@@ -232,8 +232,10 @@ def test_what_cannot_be_built_is_refused():
         models.build("fcn8")
     with pytest.raises(ShapeError, match=r"unknown preset 'tyni' of fcn8s; did you mean 'tiny'\?$"):
         models.build("fcn8s", preset="tyni")
-    with pytest.raises(ShapeError, match="input_padding must be 'same' or an integer of at least 81, got 3"):
+    with pytest.raises(ShapeError, match="input_padding must be 'same' or an integer of 81 to 4096, got 3"):
         models.build("fcn8s", input_padding=3)
+    with pytest.raises(ShapeError, match="of 81 to 4096, got 100000000"):  # planning it would take gigabytes
+        models.build("fcn8s", preset="tiny", input_padding=100_000_000)
     with pytest.raises(ShapeError, match="at least 1 class"):
         models.build("fcn8s", num_classes=0)
 

@@ -129,7 +129,7 @@ def test_the_least_padding_leaves_nothing_to_crop(name):
     least = models.family(name).least_padding
     assert offsets(models.build(name, input_padding=least))["score"] == 0
     assert offsets(models.build(name, input_padding=least + 7))["score"] == 7
-    with pytest.raises(ShapeError, match=f"at least {least}, got {least - 1}: with less, the scores begin inside"):
+    with pytest.raises(ShapeError, match=f"of {least} to 4096, got {least - 1}: with less, the scores begin inside"):
         models.build(name, input_padding=least - 1)
 
 

@@ -34,7 +34,7 @@ def read_classes(path: Path) -> tuple[list[str], NDArray[np.uint8]]:
     colours: list[tuple[int, int, int]] = []
     ignore: tuple[int, int, int] | None = None
     blank = 0  # the first blank line after a class
-    for number, raw in enumerate(read_text(path).splitlines(), 1):
+    for number, raw in enumerate(read_text(path).split("\n"), 1):
         line = raw.split("#")[0].strip()
         match = _LINE.fullmatch(line)
         if not match:
@@ -84,6 +84,12 @@ def split_of(stems: Iterable[str]) -> dict[str, str]:
     return {stem: "val" if value <= limit else "train" for stem, value in height.items()}
 
 
+def _unread(images: Path, stem: str) -> str:
+    """What to say of a file that would be the picture if Pillow could open it: a phone's .heic, say."""
+    names = sorted(path.name for path in images.iterdir() if path.stem == stem)
+    return f"; Pillow does not open {names[0]} here: save it as PNG or JPEG" if names else ""
+
+
 def open_folder(folder: Path, split: str) -> PairDataset:
     """The train or the val part of your own pictures, or any other that has a split file."""
     need_folder(folder, "expected a folder with images/, labels/ and classes.txt")
@@ -105,10 +111,7 @@ def open_folder(folder: Path, split: str) -> PairDataset:
         stems = [stem for stem, where in member.items() if where == split]
         if not stems:
             raise DataError(f"{images}: no picture is left for {split}, of {len(member)} there; put more there")
-        strays = [
-            f"{path}: a label map without a picture"
-            for stem, path in pictures_in(labels).items()
-            if stem not in member and split == "train"
-        ]
+        lost = {stem: path for stem, path in pictures_in(labels).items() if stem not in member and split == "train"}
+        strays = [f"{path}: a label map without a picture{_unread(images, stem)}" for stem, path in lost.items()]
     pairs = pair_up(stems, images, labels)
     return PairDataset(f"{folder.resolve().name} {split}", classes, palette, pairs, strays=strays)

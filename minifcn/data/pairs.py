@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from minifcn.data.dataset import Sample, Task, check_index, tasks_of
 from minifcn.data.modalities import READERS
-from minifcn.data.pictures import IGNORE, SUFFIXES, read_image, read_label
+from minifcn.data.pictures import IGNORE, is_picture, read_image, read_label
 from minifcn.errors import DataError, counted, did_you_mean
 
 #: What may be behind a picture of the height of its label map's width.
@@ -141,7 +141,7 @@ def pictures_in(folder: Path) -> dict[str, Path]:
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error
     for path in paths:
-        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+        if not is_picture(path):
             continue
         if path.stem in found:
             raise DataError(f"{folder}: {found[path.stem].name} and {path.name} have the same stem; remove one")

@@ -7,8 +7,10 @@ Whatever cannot be read as one of the two is a `DataError` that names the file.
 from __future__ import annotations
 
 import errno
+import functools
 import io
 import os
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -22,8 +24,6 @@ Bytes: TypeAlias = NDArray[np.uint8]
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
 IGNORE = 255
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2",
-            ".avif", ".tga", ".jpe", ".jfif", ".mpo", ".apng")  # fmt: skip
 PROGRAMS = ("EPS",)  # formats of Pillow's that are no pictures but programs: it would start Ghostscript to run them
 LOSSY = (
     "JPEG",
@@ -31,6 +31,24 @@ LOSSY = (
     "JPEG2000",
     "AVIF",
 )  # formats that may change a pixel a little; class numbers have no "a little"
+
+
+#: Formats that Pillow names but does not read as pictures without more: tables of numbers, films, Windows' own.
+NO_PICTURES = ("BUFR", "GRIB", "HDF5", "MPEG", "WMF")
+
+
+@functools.cache
+def suffixes() -> frozenset[str]:
+    """The endings of files that are opened as pictures: all that Pillow, as it was built here, knows how to read."""
+    Image.init()
+    left_out = {*PROGRAMS, *NO_PICTURES}
+    known = Image.registered_extensions().items()
+    return frozenset(end for end, kind in known if kind in Image.OPEN and kind not in left_out) | {".mpo"}  # a JPEG
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file of a folder of pictures is meant as one: by its ending, and not hidden."""
+    return path.suffix.lower() in suffixes() and not path.name.startswith(".")
 
 
 def _voc_palette() -> Bytes:

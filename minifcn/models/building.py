@@ -18,6 +18,8 @@ from minifcn.net import Handle, Net
 
 #: The strides that an FCN's trunk may end at; all end at the last unless told otherwise.
 OUTPUT_STRIDES = (8, 16, 32)
+#: As wide as many pictures; a file that asks for a billion must not get them planned.
+MOST_PADDING = 4096
 UPSAMPLINGS = KINDS
 
 
@@ -93,10 +95,10 @@ def _spec(
         return spec
     padding = spec["input_padding"] = presets[preset].input_padding if input_padding is None else input_padding
     least = family(name).least_padding
-    if padding != "same" and not (isinstance(padding, int) and padding >= least):
+    if padding != "same" and not (isinstance(padding, int) and least <= padding <= MOST_PADDING):
         raise ShapeError(
-            f"{name}: input_padding must be 'same' or an integer of at least {least}, got {padding!r}: with less, the "
-            "scores begin inside the picture, and no crop can align them"
+            f"{name}: input_padding must be 'same' or an integer of {least} to {MOST_PADDING}, got {padding!r:.80}: "
+            "with less, the scores begin inside the picture, and no crop can align them"
         )
     if upsampling != "fixed":
         spec["upsampling"] = upsampling

@@ -100,6 +100,10 @@ def scan(
     are such; CheckpointError if they are others than when the run began.
     """
     sets = {"train": train} if val is train else {"train": train, "val": val}
+    if strays := [printable(stray) for stray in getattr(train, "strays", [])]:
+        more = [f"  and {len(strays) - LISTED} more; `minifcn data check` lists all"] if strays[LISTED:] else []
+        listed = [f"  {stray}" for stray in strays[:LISTED]]
+        print("\n".join([f"{counted(len(strays), 'file')} of no sample:", *listed, *more]), flush=True)
     if dry_run and not config.skip_bad:
         return Scan(sets, {})
     findings = _parsed(group.told(lambda: _json(_found(sets, config, begun))))

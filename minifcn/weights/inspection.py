@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from minifcn import models
-from minifcn.errors import WeightsError
+from minifcn.errors import WeightsError, printable
 from minifcn.files import sha256
 from minifcn.weights import known, readers
 from minifcn.weights.opening import open_source
@@ -20,6 +20,8 @@ TELLING = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "conv1", "conv
            "conv1/7x7_s2", "conv2/3x3", "fc6", "fc7", "fc8", "score_fr", "loss3/classifier")  # fmt: skip
 #: Of those the ones that see pictures; minifcn's are of colours.
 FIRST = ("conv1_1.weight", "conv1.weight", "conv1/7x7_s2.weight")
+#: Letters of an array's name that are shown.
+LONGEST = 120
 
 
 def describe(path: Path, origin: str | None = None) -> str:
@@ -29,14 +31,15 @@ def describe(path: Path, origin: str | None = None) -> str:
 
 
 def _arrays(raw: RawWeights) -> list[str]:
-    width = max(map(len, raw.arrays))
+    shown = {name: printable(name)[:LONGEST] for name in raw.arrays}
+    width = max(map(len, shown.values()))
     lines = [f"{'name':<{width}}  {'shape':<20} {'mean':>10} {'std':>10}"]
     for name, array in raw.arrays.items():
         figures = f"{array.dtype!s:>10}"
         if array.size and array.dtype.kind in "fiu":
             with np.errstate(all="ignore"):  # NaN and Inf are told as what they are
                 figures = f"{array.mean(dtype=np.float64):10.4g} {array.std(dtype=np.float64):10.4g}"
-        lines.append(f"{name:<{width}}  {'x'.join(map(str, array.shape)):<20} {figures}")
+        lines.append(f"{shown[name]:<{width}}  {'x'.join(map(str, array.shape)):<20} {figures}")
     return lines
 
 

@@ -66,6 +66,20 @@ def spoilt(own):
     return own
 
 
+def test_files_that_are_in_no_sample_are_told(own, monkeypatch, capsys, tmp_path):
+    """A picture of any kind that Pillow opens is one; of others the label map is left over, and says so."""
+    (own / "train.txt").unlink()
+    (own / "val.txt").unlink()
+    Image.open(own / "images/p1.png").save(own / "images/p1.pcx")
+    (own / "images/p1.png").unlink()
+    (own / "images/p2.png").rename(own / "images/p2.heic")
+    (own / "images/Thumbs.db").touch()
+    assert train.main([*FLAGS, "--data", f"folder:{own}", "--out", str(tmp_path / "run")]) == 0
+    told = capsys.readouterr().out
+    assert "1 file of no sample:\n" in told and "read the files of 15 samples" in told
+    assert "labels/p2.png: a label map without a picture; Pillow does not open p2.heic here: save it as PNG" in told
+
+
 @pytest.fixture
 def broken(own):
     return spoilt(own)
