@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from minifcn import parallel
 from minifcn.__main__ import main as minifcn
 
 HOWTO = Path(__file__).parent / "howto"
@@ -47,13 +48,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def replay(text: str) -> list[str]:
-    """What the page's blocks look like when they are run, in an empty folder."""
+    """What the page's blocks look like when they are run, in an empty folder, on the pages' two threads."""
     here, names = Path.cwd(), {"__name__": "__console__"}
+    threads = parallel.get_threads()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
+        parallel.set_threads(2)  # what a pass takes of the memory depends on it
         try:
             return [_console(block) if kind == "console" else _pycon(block, names) for kind, block in blocks(text)]
         finally:
+            parallel.set_threads(threads)
             os.chdir(here)
 
 

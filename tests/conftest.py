@@ -1,4 +1,4 @@
-"""Fixtures for all tests: the array backends, and the number of threads put back where a test changed it."""
+"""Fixtures for all tests: the array backends, and the number of threads put back after each."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def rng():
     return np.random.default_rng(20150608)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def restore_threads():
-    """Puts the number of threads back."""
+    """Puts the number of threads back: commands set it, and what a pass takes of the memory depends on it."""
     threads = parallel.get_threads()
     yield
     parallel.set_threads(threads)

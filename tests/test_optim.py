@@ -63,7 +63,7 @@ def test_float32_stays_float32_and_the_arrays_stay_in_place(xp):
     np.testing.assert_array_equal(backend.to_numpy(w.grad), grad)
 
 
-def test_same_bits_on_any_number_of_threads(rng, restore_threads):
+def test_same_bits_on_any_number_of_threads(rng):
     start, gradient = rng.standard_normal((2, 300_000), np.float32)  # several parts
     results = []
     for threads in (1, 4):

@@ -78,7 +78,7 @@ def test_its_config_repeats_it(whole, tmp_path, capsys):
     assert "batch_size = 2 (recipe tiny: " in capsys.readouterr().out
 
 
-def test_threads_do_not_change_it(whole, tmp_path, restore_threads):
+def test_threads_do_not_change_it(whole, tmp_path):
     assert train(tmp_path / "one", "--threads", "1") == 0
     assert same(whole, tmp_path / "one")
 

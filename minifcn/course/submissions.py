@@ -108,14 +108,19 @@ def _class_in(path: Path, wanted: list[str]) -> list[str]:
     """The students whom files in a zip or folder are named for, if it is nobody's and they are several: a class's."""
     if path.is_symlink() or _names(path, wanted)[1] != path.name:
         return []
-    inside: list[str] = []
+    if MOODLE.fullmatch(path.name):
+        return []
+    inside: list[tuple[str, ...]] = []
     with suppress(Exception):  # a spoilt zip: told, as its author's, when it is read
         if path.is_dir():
-            inside = [entry.name for entry in path.iterdir()]
+            inside = [(entry.name,) for entry in path.iterdir()]
         elif path.suffix.lower() == ".zip" and path.is_file():
             with zipfile.ZipFile(path) as archive:
-                inside = [part for entry in archive.namelist() for part in PurePosixPath(entry).parts[:2]]
-    found = [match for name in inside if (match := MOODLE.fullmatch(name) or CANVAS.fullmatch(name))]
+                inside = [PurePosixPath(entry).parts[:2] for entry in archive.namelist()]
+    if any(parts[-1:] and parts[-1] in wanted and not any(map(MOODLE.fullmatch, parts)) for parts in inside):
+        return []  # one student's own, whatever else lies there
+    names = {name for parts in inside for name in parts}
+    found = [match for name in names if (match := MOODLE.fullmatch(name) or CANVAS.fullmatch(name))]
     owners = {(match["who"], match["id"]) for match in found}
     return [f"{who} ({number})" for who, number in sorted(owners)] if len(owners) > 1 else []
 

@@ -123,7 +123,7 @@ STEP = NetCase("a net", "fcn8s", "tiny", "same", "step", (2, 3, 32, 40))
 
 @pytest.mark.parametrize("rival", ["pytorch", "dezero"])
 @pytest.mark.parametrize("case", cases.ops(), ids=lambda case: case.name)
-def test_opponents_compute_the_same_operations(case, rival, restore_threads):
+def test_opponents_compute_the_same_operations(case, rival):
     ours, theirs, case = Here("minifcn"), Here(rival), small(case)
     ours.prepare(case)
     try:
@@ -135,7 +135,7 @@ def test_opponents_compute_the_same_operations(case, rival, restore_threads):
 
 
 @pytest.mark.parametrize("case", [*map(small, cases.ops()), STEP], ids=lambda case: case.name)
-def test_minifcn_s_engine_runs_on_a_device_that_does_not_mix_with_numpy(case, monkeypatch, restore_threads):
+def test_minifcn_s_engine_runs_on_a_device_that_does_not_mix_with_numpy(case, monkeypatch):
     here = Here("minifcn")
     here.prepare(case)
     on_cpu = here.results()
@@ -158,7 +158,7 @@ class Planted:
     [("fcn8s", "tiny", "same", 64, "forward"), ("fcn8s", "tiny", "same", 50, "step"),
      ("fcn8s", "tiny", 100, 33, "step"), ("fcn-googlenet", "googlenet", 35, 40, "step")],
 )  # fmt: skip
-def test_pytorch_s_nets_are_ours(net, preset, padding, side, part, restore_threads):
+def test_pytorch_s_nets_are_ours(net, preset, padding, side, part):
     case = NetCase("a net", net, preset, padding, part, (2, 3, side, side + 3))
     ours, theirs = Here("minifcn"), Here("pytorch")
     ours.prepare(case)
@@ -179,7 +179,7 @@ def test_pytorch_s_fcn8s_has_our_parameters(preset):
     assert {name: tuple(p.shape) for name, p in build("fcn8s", 21, preset, "same").named_parameters()} == ours
 
 
-def test_channels_last_computes_the_same(restore_threads):
+def test_channels_last_computes_the_same():
     case = NetCase("a net", "fcn8s", "tiny", "same", "step", (1, 3, 48, 48))
     ours, theirs = Here("minifcn"), Here("pytorch_last")
     ours.prepare(case)
@@ -187,7 +187,7 @@ def test_channels_last_computes_the_same(restore_threads):
     assert compare(case, {"minifcn": ours, "pytorch_last": theirs})["pytorch_last"] < 1e-3
 
 
-def test_dezero_s_tiny_net_is_ours(restore_threads):
+def test_dezero_s_tiny_net_is_ours():
     case = NetCase("a net", "fcn8s", "tiny", "same", "step", (2, 3, 64, 64))
     ours, theirs = Here("minifcn"), Here("dezero")
     ours.prepare(case)
@@ -197,7 +197,7 @@ def test_dezero_s_tiny_net_is_ours(restore_threads):
         theirs.prepare(case._replace(shape=(1, 3, 50, 50)))
 
 
-def test_a_wrong_net_is_found(restore_threads):
+def test_a_wrong_net_is_found():
     """Scores cropped one pixel off: what the comparison is for."""
     case = NetCase("a net", "fcn8s", "tiny", "same", "forward", (1, 3, 64, 64))
     ours, theirs = Here("minifcn"), Here("pytorch")
@@ -278,7 +278,7 @@ def test_the_command_refuses_what_it_does_not_know(capsys):
     assert "no case has this in its name; there are\n  FCN-8s, padding 100" in capsys.readouterr().err
 
 
-def test_train_is_measured_from_its_own_log(restore_threads):
+def test_train_is_measured_from_its_own_log():
     row = measure.training.run(steps=3, threads=2)
     assert row["steps"] == 3 and 0 < row["step_ms"] < 1e3 * row["seconds"]
     assert 0 <= row["mean_iu"] <= 1

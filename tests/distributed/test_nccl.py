@@ -70,7 +70,7 @@ def nccl(request, monkeypatch):
     return module
 
 
-def test_arrays_are_summed_beside_the_work_and_there_once_waited_for(nccl, restore_threads):
+def test_arrays_are_summed_beside_the_work_and_there_once_waited_for(nccl):
     def work(group):
         group.equip(1, fakegpu)
         x = backend.to(np.arange(6, dtype=np.float32) + group.rank, fakegpu)
@@ -98,7 +98,7 @@ def test_arrays_are_summed_beside_the_work_and_there_once_waited_for(nccl, resto
 
 
 @pytest.mark.skipif(not fakecuda.COMPILER, reason="no g++ to compile the CUDA sources as C++")
-def test_steps_on_two_gpus_are_those_of_one_process(nccl, monkeypatch, restore_threads):
+def test_steps_on_two_gpus_are_those_of_one_process(nccl, monkeypatch):
     def steps(group, xp):
         config = TrainConfig(batch_size=2, loss="mean")
         train = data.open_dataset("shapes:48,train=6", "train")
@@ -132,7 +132,7 @@ def test_steps_on_two_gpus_are_those_of_one_process(nccl, monkeypatch, restore_t
             np.testing.assert_allclose(found[1][name], weight, rtol=0, atol=1e-4 * max(np.abs(weight).max(), 1e-2))
 
 
-def test_what_is_missing_is_told(nccl, restore_threads):
+def test_what_is_missing_is_told(nccl):
     with pytest.raises(BackendError, match="3 processes on a machine with 2 GPUs: NCCL wants a GPU for each; start at"):
         fakempi.on_ranks(3, lambda group: group.equip(1, fakegpu))
     nccl.available = False

@@ -258,7 +258,7 @@ def test_processes_that_drifted_apart_are_found():
         fakempi.on_ranks(3, lambda group: work(group, True))
 
 
-def test_cores_are_shared_out(monkeypatch, restore_threads):
+def test_cores_are_shared_out(monkeypatch):
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(8)), raising=False)
     lines = fakempi.on_ranks(3, lambda group: group.equip(0, np))
     assert lines == [["distributed: 3 processes on one machine, 2 threads each"]] * 3

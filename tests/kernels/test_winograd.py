@@ -88,7 +88,7 @@ def test_the_bands_are_all_tiles_once():
 
 
 @pytest.mark.parametrize("lane_bytes", [0, 1 << 25])
-def test_bits_do_not_depend_on_threads(rng, restore_threads, monkeypatch, lane_bytes):
+def test_bits_do_not_depend_on_threads(rng, monkeypatch, lane_bytes):
     monkeypatch.setattr(winograd, "LANE_BYTES", lane_bytes)
     monkeypatch.setattr(winograd, "BAND_BYTES", 1 << 16)
     monkeypatch.setattr(winograd, "LEAST_TILES", 8)

@@ -25,7 +25,7 @@ CASES = (
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_bits_do_not_depend_on_the_number_of_threads(case, rng, restore_threads, monkeypatch):
+def test_bits_do_not_depend_on_the_number_of_threads(case, rng, monkeypatch):
     tasks = []
     run = parallel.run
 

@@ -300,7 +300,7 @@ def test_a_file_that_changes_while_the_run_goes_is_one_clear_error(own, tmp_path
     assert said.startswith("error: ") and "damaged or cut off" in said and said.count("\n") == 1
 
 
-def test_threads_find_the_same_and_a_drawn_set_has_no_files(broken, restore_threads):
+def test_threads_find_the_same_and_a_drawn_set_has_no_files(broken):
     dataset = data.open_dataset(f"folder:{broken}", "train")
     found = []
     for threads in (1, 4):
@@ -310,7 +310,7 @@ def test_threads_find_the_same_and_a_drawn_set_has_no_files(broken, restore_thre
     assert scan.pairs_of(data.open_dataset("shapes:32,train=2,val=1", "train")) is None
 
 
-def test_ctrl_c_ends_the_reading(own, monkeypatch, restore_threads):
+def test_ctrl_c_ends_the_reading(own, monkeypatch):
     scan.parallel.set_threads(2)
     dataset = data.open_dataset(f"folder:{own}", "train")
     reads = []
