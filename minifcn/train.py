@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace, group: distributed.Group) -> int:
         first = loader.batch(start * config.iter_size)
         for line in (*rates.lines(net, config), *objective.sampling.warnings(net, first)):
             print(line)
-        print(_rates(config, stage.lr, first))
+        print(_rates(config, stage.lr, first, group))
         checks.output(net, first)
         checks.labels(first, classes)
         checks.trunk(net)
@@ -260,9 +260,10 @@ def design(
     return net
 
 
-def _rates(config: TrainConfig, lr: float, batch: data.Batch) -> str:
-    """The learning rate and decay in both conventions of the loss."""
-    pixels = max(1, int((batch.labels != data.IGNORE).sum()) // len(batch.names))
+def _rates(config: TrainConfig, lr: float, batch: data.Batch, group: distributed.Group) -> str:
+    """The learning rate and decay in both conventions of the loss. batch: this process's part of it."""
+    counted, pictures = group.sum(np.array([(batch.labels != data.IGNORE).sum(), len(batch.names)]))
+    pixels = max(1, int(counted // pictures))
     if config.loss == "mean":
         other, (same, decay) = "sum", recipes.mean_to_sum(lr, config.weight_decay, pixels)
     else:

@@ -7,7 +7,8 @@ Killed, by the system for lack of memory, say. Launchers then end the other proc
 once, so that none of them can say a word. A shell at each process's side says it instead (`LastWords`).
 
 Silent: its machine is gone, or it hangs, and the launcher does not notice. Each process listens to another one's
-`Pulse`, and ends all when it has heard nothing for `SILENCE` seconds.
+`Pulse`, and ends all when it has heard nothing for `SILENCE` seconds. A job may be paused as a whole, by a batch system
+say: who finds that it has slept itself begins to count anew.
 """
 
 from __future__ import annotations
@@ -155,8 +156,11 @@ class Pulse:
         rank, size = self._comm.Get_rank(), self._comm.Get_size()
         following, before = (rank + 1) % size, (rank - 1) % size
         sent: deque[Any] = deque()
-        heard = time.monotonic()
+        heard = awake = time.monotonic()
         while not self._done.wait(BEAT):
+            last, awake = awake, time.monotonic()
+            if awake - last > SILENCE / 3:  # this process slept: so did the others, perhaps, and wake later
+                heard = awake
             sent.append(self._comm.Isend(np.zeros(1, np.uint8), dest=following))
             while sent and sent[0].Test():
                 sent.popleft()

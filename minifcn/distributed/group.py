@@ -9,7 +9,7 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -75,6 +75,9 @@ class Group:
 
     def check_alike(self, net: Net) -> None:
         """MinifcnError unless the weights are the same bits in all processes."""
+
+    def check_same(self, facts: Mapping[str, str]) -> None:
+        """ConfigError, in all processes, unless the facts are the same in all; their keys, which must be, say what."""
 
     def expect(self, text: str) -> None:
         """What this process will have to say should it be killed: what became of the run, and how to go on."""
@@ -158,6 +161,18 @@ class MpiGroup(Group):
             raise MinifcnError(
                 "the processes have different weights. Do all of them see the same files (--init, the run's folder, "
                 "the data), and run the same minifcn, NumPy and kind of processor? The checkpoint before is whole"
+            )
+
+    def check_same(self, facts: Mapping[str, str]) -> None:
+        codes = np.zeros((self.size, len(facts)), np.int64)
+        codes[self.rank] = [zlib.crc32(text.encode(errors="surrogatepass")) for text in facts.values()]
+        codes = self._reduced(codes, self._mpi.SUM)
+        different = codes != codes[0]
+        for rank in np.flatnonzero(different.any(axis=1)):
+            what = ", ".join(name for name, other in zip(facts, different[rank], strict=True) if other)
+            raise ConfigError(
+                f"rank {rank} has other data than rank 0: {what}. All processes must see the same files: give each "
+                "machine the same copy, or a folder that they share"
             )
 
     def expect(self, text: str) -> None:

@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from minifcn import parallel
 from minifcn.config import TrainConfig
-from minifcn.data.dataset import Dataset, Sample, num_classes_of
+from minifcn.data.dataset import Dataset, Sample, num_classes_of, tasks_of
 from minifcn.data.pairs import Pair, PairDataset
 from minifcn.distributed import ALONE, Group
 from minifcn.errors import LISTED, CheckpointError, DataError, ShapeError, counted, printable
@@ -96,10 +96,13 @@ def scan(
 
     A dry run without --skip-bad reads nothing here: its report tells more. begun: the folder of a run that goes on.
 
-    Raises DataError, naming the files, if there are samples that cannot be used and --skip-bad is not said, or if all
-    are such; CheckpointError if they are others than when the run began.
+    Raises ConfigError if the processes see sets that differ; DataError, naming the files, if there are samples that
+    cannot be used and --skip-bad is not said, or if all are such; CheckpointError if they are others than when the
+    run began.
     """
     sets = {"train": train} if val is train else {"train": train, "val": val}
+    if group.size > 1:
+        group.check_same({**_facts("training", train), **_facts("evaluation", val)})
     if strays := [printable(stray) for stray in getattr(train, "strays", [])]:
         more = [f"  and {len(strays) - LISTED} more; `minifcn data check` lists all"] if strays[LISTED:] else []
         listed = [f"  {stray}" for stray in strays[:LISTED]]
@@ -300,14 +303,39 @@ def _share(dataset: Dataset, count: int) -> str:
     return f"{count} of the {counted(len(dataset), 'sample')} of {dataset.name}"
 
 
+def _facts(name: str, dataset: Dataset) -> dict[str, str]:
+    """What the set has to be in all processes. Of files sizes alone: paths and times may differ between machines."""
+    pairs = pairs_of(dataset)
+    return {
+        f"the number of {name} samples": str(len(dataset)),
+        f"the names of the {name} samples": dataset.name if pairs is None else _hash(pair.name for pair in pairs),
+        f"the classes of the {name} set": repr([(task.name, task.classes) for task in tasks_of(dataset)]),
+        f"the sizes of the {name} files": _hash(_sizes(pairs or [])),
+    }
+
+
 def _names(dataset: Dataset) -> list[str]:
     return [pair.name for pair in pairs_of(dataset) or []]
+
+
+def _files(pair: Pair) -> Iterable[str | os.PathLike[str]]:
+    return pair.image, pair.label, *pair.more_labels, *pair.beside.values()
+
+
+def _sizes(pairs: Sequence[Pair]) -> Iterable[str]:
+    """The size of each file."""
+    for pair in pairs:
+        for path in _files(pair):
+            try:
+                yield str(os.stat(path).st_size)
+            except (OSError, ValueError):
+                yield "not there"
 
 
 def _stamps(pairs: Sequence[Pair]) -> Iterable[str]:
     """Path, size and time of each file."""
     for pair in pairs:
-        for path in (pair.image, pair.label, *pair.more_labels, *pair.beside.values()):
+        for path in _files(pair):
             try:
                 about = os.stat(path)
                 yield f"{os.path.abspath(path)} {about.st_size} {about.st_mtime_ns}"

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import fakempi
 import numpy as np
@@ -214,6 +215,24 @@ def test_a_silent_process_is_given_up(monkeypatch, capfd):
         time.sleep(0.8)  # the other has fallen silent
     assert aborted == [(0, 3)]
     assert "rank 0: nothing has been heard of rank 1 for 0 seconds" in capfd.readouterr().err
+
+
+def test_who_slept_itself_waits_anew_for_the_others(monkeypatch, capfd):
+    """A job that is paused as a whole: all clocks jump, and the others may wake later."""
+    later = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + later[0])
+    monkeypatch.setattr(failures, "BEAT", 0.02)
+    monkeypatch.setattr(failures, "SILENCE", 1.2)
+    monkeypatch.setattr(failures, "time", clock)
+    monkeypatch.setattr(failures.threading, "Timer", NoTimer)
+    boxes, aborted = [0, 0], []
+    with Pulse(Threads, Post(0, boxes, aborted), LastWords()):
+        time.sleep(0.1)
+        later[0] = 100.0
+        time.sleep(0.3)
+        assert not aborted
+        time.sleep(1.5)  # they do not
+    assert aborted == [(0, 3)]
 
 
 def test_signals_do_not_reach_the_shell_that_speaks():

@@ -193,6 +193,19 @@ def test_a_process_that_falls_silent_is_noticed(tmp_path):
     assert "rank 1 of 2" in output and process.returncode != 0
 
 
+def test_a_job_that_was_paused_goes_on(tmp_path):
+    with running(2, tmp_path, *LONG, "--out", tmp_path / "run", "--distributed", silence=4) as (process, pids):
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(7)
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        time.sleep(3)
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "nothing has been heard" not in output, output
+
+
 def test_an_error_of_one_is_told_with_its_rank_and_ends_all(tmp_path):
     code = RANK.replace("from minifcn.train", """
 from minifcn import data

@@ -4,11 +4,13 @@ The processes are threads here, and MPI is `fakempi`; `test_mpiexec.py` has the 
 what is shared wrongly differs in the first digits, what is summed in another order in the last.
 """
 
+import re
 from dataclasses import replace
 
 import fakempi
 import numpy as np
 import pytest
+from PIL import Image
 
 from minifcn import data, models, ops
 from minifcn.config import TrainConfig
@@ -19,9 +21,12 @@ from minifcn.errors import ConfigError, MinifcnError, ShapeError
 from minifcn.inference import evaluate
 from minifcn.layers import Conv2d
 from minifcn.optim import MomentumSGD, clip_gradients
+from minifcn.train import _rates
 from minifcn.training.interrupt import Interrupt
 from minifcn.training.objective import Objective
 from minifcn.training.sampling import Sampling
+from minifcn.training.scan import scan
+from minifcn.training.sets import open_sets
 
 SET = "shapes:size=32,train=7,val=5"
 
@@ -256,6 +261,52 @@ def test_processes_that_drifted_apart_are_found():
     fakempi.on_ranks(3, lambda group: work(group, False))
     with pytest.raises(MinifcnError, match="different weights"):
         fakempi.on_ranks(3, lambda group: work(group, True))
+
+
+def voc(folder, names, tall=8):
+    """A tiny VOC2012 folder whose pictures of "val" are others than those of "train"."""
+    for kind in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (folder / kind).mkdir(parents=True)
+    for name in ("a", "b", "c", "v"):
+        Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / "JPEGImages" / f"{name}.jpg")
+        label = Image.fromarray(np.zeros((tall if name == "b" else 8, 8), np.uint8))
+        label.save(folder / "SegmentationClass" / f"{name}.png")
+    (folder / "ImageSets/Segmentation/train.txt").write_text("\n".join(names))
+    (folder / "ImageSets/Segmentation/val.txt").write_text("v")
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"names": "abc"}, "the number of training samples, the names of the training samples, the sizes of the tr"),
+        ({"names": "ba"}, "the names of the training samples. All"),
+        ({"names": "ab", "tall": 90}, "the sizes of the training files. All"),
+        ({"names": "ab"}, None),
+    ],
+)
+def test_processes_that_see_other_files_are_refused(other, told, tmp_path):
+    voc(tmp_path / "0", "ab")
+    voc(tmp_path / "1", **other)
+
+    def work(group):
+        config = TrainConfig(data=f"voc:{tmp_path / str(group.rank)}", split="train", preset="small", overlap="allow")
+        return len(scan(*open_sets(config), config, group).train)
+
+    if told is None:
+        assert fakempi.on_ranks(2, work) == [2, 2]
+        return
+    with pytest.raises(ConfigError, match=re.escape(f"rank 1 has other data than rank 0: {told}")):
+        fakempi.on_ranks(2, work)
+
+
+def test_counted_pixels_are_those_of_the_whole_batch():
+    def work(group):
+        labels = np.full((1, 4, 4), data.IGNORE, np.uint8)
+        labels[0, : 1 + 2 * group.rank] = 0  # 4 pixels, and 12
+        batch = data.Batch(np.zeros((1, 3, 4, 4), np.float32), labels, ("it",), 0)
+        return _rates(TrainConfig(), 0.1, batch, group)
+
+    assert all("over 8 counted pixels a picture" in line for line in fakempi.on_ranks(2, work))
 
 
 def test_cores_are_shared_out(monkeypatch):
