@@ -1,9 +1,10 @@
 """Where an output pixel looks in the input: scale, shift and receptive field, in exact fractions.
 
 Along each axis a layer maps output index `o` to the input position `scale * o + shift` at the centre of what `o` sees,
-and `o` sees no input outside `scale * o + low ... scale * o + high`. Maps compose from layer to layer, so every blob of
-a net has one map to the net's input, and questions about alignment become subtraction: the crop offset between two
-blobs is the difference of their shifts, in units of their common scale.
+and `o` sees no input outside `scale * o + low ... scale * o + high`; at or behind a transposed convolution it may see
+less. Maps compose from layer to layer, so every blob of a net has one map to the net's input, and questions about
+alignment become subtraction: the crop offset between two blobs is the difference of their shifts, in units of their
+common scale.
 
 The same algebra, without the receptive field and in the other direction (input to output), is Caffe's coord_map.py.
 """
@@ -27,7 +28,7 @@ class Axis(NamedTuple):
 
     @property
     def receptive_field(self) -> Fraction:
-        """Input pixels from the first to the last that an output can see."""
+        """Input pixels from the first to the last that an output can see; behind a transposed convolution, at most."""
         return self.high - self.low + 1
 
     def after(self, below: Axis) -> Axis:
@@ -70,7 +71,10 @@ def window(kernel: Pair, stride: Pair, padding: Pair, dilation: Pair = (1, 1)) -
 
 
 def transposed_window(kernel: Pair, stride: Pair, padding: Pair) -> Coords:
-    """The map of a transposed convolution: input i reaches the outputs s*i - p ... s*i - p + k-1."""
+    """The map of a transposed convolution: input i reaches the outputs s*i - p ... s*i - p + k-1.
+
+    Its ends hold for every output, and one between inputs sees up to a whole input less: they are an upper bound.
+    """
 
     def axis(k: int, s: int, p: int) -> Axis:
         return Axis(Fraction(1, s), (p - Fraction(k - 1, 2)) / s, Fraction(p - k + 1, s), Fraction(p, s))

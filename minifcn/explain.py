@@ -34,7 +34,8 @@ Columns
   output      channels x height x width
   stride      how many pixels of the picture lie between what two neighbours look at
   offset      where in the picture the first output looks (centre of its window; negative: in the padding)
-  field       the receptive field: how many pixels, across, one output can see
+  field       the receptive field: how many pixels, across, one output can see; at or behind a transposed
+              convolution an upper bound
   parameters  numbers that learn; (in brackets) numbers that are fixed
   MACs        multiply-accumulates of one forward pass
   bytes       of the output, in float32

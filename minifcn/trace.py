@@ -44,7 +44,8 @@ from minifcn.net import Net
 ABOUT = """\
 Run a trained net over a picture and back, and write what happened as one HTML page that needs no network and no
 server: the net's graph drawn to scale; of each layer the feature maps, and the gradients of one score (the target: a
-class at a pixel); and for each cell of each map the part of the picture that it sees.
+class at a pixel); and for each cell of each map the part of the picture that it sees (at or behind a
+transposed convolution: that it sees at most, as the page says there).
 
 Targets are, if you do not choose, the pixels deepest inside the regions of the three largest classes; of a classifier
 the three most probable classes. --class and --pixel choose them, and may stand there several times:
@@ -101,8 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for backward in found.backward:
         print(_line(backward, tasks, labels_pixels))
     print(
-        f"{arguments.out}: {size / 1e6:.1f} MB, {counted(len(net.nodes), 'layer')}, of each "
-        f"{counted(packed.channels, 'channel')} by activity, at most {packed.side} cells along a side"
+        f"{arguments.out}: {size / 1e6:.1f} MB, {counted(len(net.nodes), 'layer')}, of each at most "
+        f"{counted(packed.channels, 'channel')} by activity and {packed.side} cells along a side"
     )
     return 0
 

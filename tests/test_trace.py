@@ -46,10 +46,20 @@ def test_a_page_of_an_fcn(fcn, photo, tmp_path, capsys):
     labels = {each["name"] for each in data["tasks"][0]["classes"]}
     assert {target["name"] for target in data["targets"]} == labels
     assert len(re.findall("^target ", told, re.MULTILINE)) == len(labels)
-    assert re.search(r"trace.html: 0\.\d MB, 50 layers, of each 2 channels by activity", told)
+    assert re.search(
+        r"trace.html: 0\.\d MB, 50 layers, of each at most 2 channels by activity and 256 cells along a side", told
+    )
     assert data["command"] == {"begins": f"minifcn trace {fcn} {photo}", "ends": f"--out {out} --overwrite"}
     assert trace.main([fcn, photo, "--out", str(out), "--channels", "2", "--overwrite", "--threads", "1"]) == 0
     assert out.read_bytes() == first
+
+
+def test_more_channels_than_there_are(fcn, photo, tmp_path, capsys):
+    out = tmp_path / "trace.html"
+    assert trace.main([fcn, photo, "--out", str(out), "--channels", "100000", "--max-side", "20"]) == 0
+    widest = max(layer["shape"][0] for layer in data_of(out)["layers"])
+    assert f"of each at most {widest} channels by activity" in capsys.readouterr().out
+    assert f"Of each layer the {widest} channels of the highest mean, or all" in out.read_text()
 
 
 def test_the_targets_that_were_asked_for(fcn, photo, tmp_path, capsys):

@@ -1,4 +1,8 @@
-"""The receptive field of one output, outlined on the picture: `minifcn.coords`, made visible."""
+"""The receptive field of one output, outlined on the picture: `minifcn.coords`, made visible.
+
+Behind a transposed convolution it is an upper bound: which inputs an output sees depends on where it lies between them,
+and the map, which is one for all outputs, has to hold for each.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 
 from minifcn.errors import ShapeError
 from minifcn.inspection.notebook import new_figure
+from minifcn.layers import ConvTranspose2d, Crop
 from minifcn.net import Net
 
 if TYPE_CHECKING:
@@ -17,9 +22,9 @@ if TYPE_CHECKING:
 
 
 class Field(NamedTuple):
-    """Input pixels that an output sees: rows top..bottom and columns left..right, both ends included.
+    """Input pixels that an output sees at most: rows top..bottom and columns left..right, both ends included.
 
-    They may lie outside the picture: that is padding.
+    They may lie outside the picture: that is padding. Of blobs that are not in `bounded` they are exact.
     """
 
     top: int
@@ -28,8 +33,18 @@ class Field(NamedTuple):
     right: int
 
 
+def bounded(net: Net) -> set[str]:
+    """The blobs whose receptive fields are upper bounds: of transposed convolutions, and behind them."""
+    found: set[str] = set()
+    for node in net.nodes:
+        feeds = node.inputs[:1] if isinstance(node.layer, Crop) else node.inputs  # its second gives a size alone
+        if isinstance(node.layer, ConvTranspose2d) or any(net.nodes[i].name in found for i in feeds):
+            found.add(node.name)
+    return found
+
+
 def field_of(net: Net, blob: str, y: int, x: int) -> Field:
-    """The input pixels that position (y, x) of a blob sees."""
+    """The input pixels that position (y, x) of a blob sees; of a `bounded` blob, sees at most."""
     place = net.coords(blob)
     return Field(
         floor(place.y.scale * y + place.y.low),
@@ -45,8 +60,9 @@ def receptive_field(
     """The picture with the receptive field of position (y, x) of a blob outlined, and a cross where its centre is.
 
     image: uint8 (H, W, 3), what the net sees; without it, the first picture of the net's input, if the last forward
-    pass was told to keep it. What lies outside the picture is padding, and dark. axes: where to draw; None: a new
-    figure. Raises ShapeError if the blob has no such position.
+    pass was told to keep it. Behind a transposed convolution the outline is an upper bound. What lies outside the
+    picture is padding, and dark. axes: where to draw; None: a new figure. Raises ShapeError if the blob has no such
+    position.
     """
     from minifcn.data import from_blob  # Pillow is slow to import
     from minifcn.inspection.plots import VERMILION
@@ -70,7 +86,7 @@ def receptive_field(
     axes.plot(*centre, "+", color=VERMILION, markersize=11, markeredgewidth=1.8)
     axes.set_xlim(min(0, field.left) - 1, max(width - 1, field.right) + 1)
     axes.set_ylim(max(height - 1, field.bottom) + 1, min(0, field.top) - 1)
-    axes.set_title(f"{blob} ({y}, {x}) sees {rows}x{columns} pixels", fontsize=9)
+    axes.set_title(f"{blob} ({y}, {x}) sees{' at most' * (blob in bounded(net))} {rows}x{columns} pixels", fontsize=9)
     axes.set_xticks([])
     axes.set_yticks([])
     return axes.figure  # type: ignore[return-value]

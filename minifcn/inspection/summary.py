@@ -25,7 +25,8 @@ def layer_lines(net: Net, plan: Plan) -> list[str]:
 
     window: kernel, stride, padding. by: how a convolution is computed. output: channels x height x width. stride,
     offset, field, in pixels of the input: how far apart two neighbours look, where the first of them looks (the centre
-    of its window), and how many pixels it sees. parameters: (fixed) in brackets. bytes: of the output.
+    of its window), and how many pixels it sees (behind a transposed convolution, at most). parameters: (fixed) in
+    brackets. bytes: of the output.
     """
     rows = [HEADER]
     for row in plan.rows:

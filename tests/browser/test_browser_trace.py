@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from minifcn import inference, models, trace, weights
 from minifcn.data import to_blob
-from minifcn.inspection import field_of
+from minifcn.inspection import bounded, field_of
 
 pytestmark = pytest.mark.browser
 
@@ -149,7 +150,8 @@ def test_a_cell_s_receptive_field_is_outlined_on_the_picture(name, y, x, shown, 
     place = traced.net.coords(name)
     centre = [float(axis.scale * n + axis.shift) for axis, n in ((place.y, y), (place.x, x))]
     told = shown.locator("#cell").inner_text().replace(MINUS, "-")
-    found = re.search(rf"{name} \({y}, {x}\) looks at row (\S+), column (\S+); sees rows (\S+)…(\S+), columns", told)
+    sees = "sees at most" if name in bounded(traced.net) else "sees"
+    found = re.search(rf"{name} \({y}, {x}\) looks at row (\S+), column (\S+); {sees} rows (\S+)…(\S+), columns", told)
     assert [float(found[1]), float(found[2])] == centre
     assert [int(found[3]), int(found[4])] == [field.top, field.bottom]
 
@@ -252,6 +254,19 @@ def test_the_picture_names_the_command_for_another_pixel(shown, traced):
     assert there == pytest.approx((y, x), abs=1)  # a click comes in whole pixels of the screen
     assert int(found[1]) == labels[there]
     assert said.startswith(f"minifcn trace {traced.path.parent}/fcn.safetensors")
+
+
+def test_a_class_whose_name_begins_like_a_flag(open_page, tmp_path):
+    net = models.build("fcn32s", 2, preset="tiny", rng=np.random.default_rng(0))
+    net.params["score_fr.bias"].data[1] = 1
+    weights.save(tmp_path / "fcn.safetensors", net, {"classes": ["rest", "-x"]})
+    Image.new("RGB", (60, 45)).save(tmp_path / "photo.png")
+    out = tmp_path / "trace.html"
+    assert trace.main([str(tmp_path / "fcn.safetensors"), str(tmp_path / "photo.png"), "--out", str(out)]) == 0
+    said = open_page(out).locator("#command").text_content()
+    command = shlex.split(said)
+    assert "--class=-x" in command
+    assert trace.main(command[2:]) == 0
 
 
 def test_predictions_are_laid_over_the_picture(shown):

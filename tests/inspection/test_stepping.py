@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from minifcn import data, inspection, models
 from minifcn.errors import ShapeError
 from minifcn.inspection import tiling
-from minifcn.layers import Conv2d, MaxPool2d
+from minifcn.layers import Conv2d, ConvTranspose2d, Crop, MaxPool2d, ReLU
 from minifcn.net import Net
 
 
@@ -91,6 +91,29 @@ def test_the_outline_is_the_field_that_a_gradient_reaches(rng):
     x, y = figure.axes[0].lines[0].get_data()
     assert (min(y), max(y)) == (field.top - 0.5, field.bottom + 0.5)
     assert (min(x), max(x)) == (field.left - 0.5, field.right + 0.5)
+
+
+def test_behind_a_transposed_convolution_a_field_is_a_bound_and_said_to_be_one(rng):
+    net = Net()
+    h = picture = net.input("data", channels=1)
+    h = net.add("conv", Conv2d(1, 1, 3, stride=2, padding=1), h)
+    h = net.add("up", ConvTranspose2d(1, 1, 3, stride=2), h)
+    h = net.add("score", Crop(like=picture), h)
+    net.add("beside", Crop(like=h), net.add("relu", ReLU(), picture))
+    net.add("top", ReLU(), h)
+    assert inspection.bounded(net) == {"up", "score", "top"}
+    for param in net.params.values():
+        param.data = np.ones_like(param.data)
+    beside, y = net.forward(np.ones((1, 1, 16, 20), np.float32))
+    dy = np.zeros_like(y)
+    dy[0, 0, 6, 7] = 1
+    net.backward(np.zeros_like(beside), dy, keep=["data"])
+    rows = np.flatnonzero(net.diffs["data"][0, 0].any(axis=1))
+    field = inspection.field_of(net, "score", 6, 7)
+    assert field.top <= rows[0] and rows[-1] <= field.bottom and rows[-1] - rows[0] < field.bottom - field.top
+    image = np.zeros((16, 20, 3), np.uint8)
+    titles = [inspection.receptive_field(net, blob, 3, 3, image).axes[0].get_title() for blob in ("score", "conv")]
+    assert titles == ["score (3, 3) sees at most 5x5 pixels", "conv (3, 3) sees 3x3 pixels"]
 
 
 def test_a_field_is_drawn_on_the_picture_that_the_net_kept(net):

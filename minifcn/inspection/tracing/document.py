@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from os import PathLike
 
+from minifcn.errors import counted
 from minifcn.inspection import page
 from minifcn.inspection.page import HTML, tag
 from minifcn.inspection.tracing.packing import Packed, Subject, pack
@@ -64,7 +65,8 @@ def _header(title: str, width: int, height: int) -> HTML:
             "p",
             f"{width}x{height} pixels, as the net sees them. Choose a layer in the drawing: its feature maps appear, "
             "and beside them the gradients of one score, the target. Point at a cell of a map: the picture shows what "
-            "the cell sees.",
+            "the cell sees. At a transposed convolution and behind it, that is the most that it can see: how much it "
+            "sees depends on where it lies between the cells below.",
             class_="faint",
         ),
     )
@@ -271,9 +273,10 @@ def _footer(packed: Packed, subject: Subject) -> HTML:
         "footer",
         tag(
             "p",
-            f"Of each layer the {packed.channels} channels of the highest mean (negative values taken as 0; a layer "
-            "that keeps its input's channels, such as a ReLU or a pool, shows the same ones), and for each target the "
-            f"{STRONGEST} more whose gradient has the largest mean size. Maps of more than {packed.side} cells along a "
+            f"Of each layer the {counted(packed.channels, 'channel')} of the highest mean, or all if it has fewer "
+            "(negative values taken as 0; a layer that keeps its input's channels, such as a ReLU or a pool, "
+            f"shows the same ones), and for each target the {STRONGEST} more whose gradient has the largest mean size. "
+            f"Maps of more than {packed.side} cells along a "
             "side are averaged over squares of cells, and kept in 8 bits: their values are about right. Least, mean, "
             "largest, zeros and norms are those of the whole output, in float32. "
             f"A gradient says how {place} changes with a cell's value, dropout passing everything.",

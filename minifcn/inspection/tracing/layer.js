@@ -20,7 +20,7 @@
       ["output", times(layer.shape)],
       ["stride", layer.stride],
       ["offset", layer.offset.replace(/-/g, "−")],
-      ["receptive field", layer.field],
+      ["receptive field", layer.bound ? `at most ${layer.field}` : layer.field],
       ["MACs", layer.macs],
       ["bytes", layer.bytes],
       ["least, mean, largest", [low, mean, high].map((value) => page.number(value)).join(", ")],

@@ -17,6 +17,7 @@ from minifcn.data import Task
 from minifcn.data.pictures import resized
 from minifcn.errors import ConfigError
 from minifcn.inspection import page
+from minifcn.inspection.fields import bounded
 from minifcn.inspection.summary import both, count, number, size
 from minifcn.inspection.tracing.maps import Maps
 from minifcn.inspection.tracing.passes import KEEPS_CHANNELS, Backward, Trace
@@ -45,7 +46,7 @@ class Subject:
 
 
 class Packed(NamedTuple):
-    """The page's data, with the cells along a map's side and the channels by activity that it has."""
+    """The page's data, with the cells along a map's side and the channels by activity that it has at most."""
 
     data: dict[str, Any]
     side: int
@@ -73,8 +74,8 @@ def pack(net: Net, trace: Trace, subject: Subject, channels: int, max_bytes: int
                 layer["maps"] = maps[layer["name"]]
             for target, each in zip(rest["targets"], gradients, strict=True):
                 target["maps"] = each
-            rest["channels"] = min(kept, channels)
-            return Packed(rest, side, min(kept, channels))
+            rest["channels"] = min(kept, channels, max(layer["shape"][0] for layer in rest["layers"]))
+            return Packed(rest, side, rest["channels"])
     least = -(-(max_bytes - room + taken) // 100_000) / 10
     raise ConfigError(
         f"--max-bytes {max_bytes}: the page needs {least:.1f} MB even with one channel of each layer and maps of "
@@ -114,6 +115,7 @@ def _without_maps(net: Net, trace: Trace, subject: Subject) -> dict[str, Any]:
     height, width = subject.image.shape[:2]
     plan = net.plan(*net.input_shapes((1, 3, height, width)))
     index = {row.name: k for k, row in enumerate(plan.rows)}
+    bounds = bounded(net)
     scale = min(1.0, SHOWN / max(height, width))
     shown = (max(1, round(height * scale)), max(1, round(width * scale)))
     small = resized(subject.image, *shown, Resampling.LANCZOS) if scale < 1 else subject.image
@@ -123,7 +125,7 @@ def _without_maps(net: Net, trace: Trace, subject: Subject) -> dict[str, Any]:
             "height": height,
             "width": width,
         },
-        "layers": [_layer(net, row, index, trace) for row in plan.rows],
+        "layers": [_layer(net, row, index, trace, row.name in bounds) for row in plan.rows],
         "thumbs": _flat([trace.thumbs[row.name] for row in plan.rows]),
         "tasks": [
             _task(task, label, shown) if subject.labels_pixels else {"name": task.name}
@@ -135,7 +137,7 @@ def _without_maps(net: Net, trace: Trace, subject: Subject) -> dict[str, Any]:
     }
 
 
-def _layer(net: Net, row: PlanRow, index: Mapping[str, int], trace: Trace) -> dict[str, Any]:
+def _layer(net: Net, row: PlanRow, index: Mapping[str, int], trace: Trace, bound: bool) -> dict[str, Any]:
     place, node = net.coords(row.name), net.nodes[index[row.name]]
     facts = trace.facts[row.name]
     return {
@@ -149,6 +151,7 @@ def _layer(net: Net, row: PlanRow, index: Mapping[str, int], trace: Trace) -> di
         "stride": both(place, lambda axis: number(axis.scale)),
         "offset": both(place, lambda axis: number(axis.shift)),
         "field": both(place, lambda axis: number(axis.receptive_field)),
+        "bound": bound,
         "macs": count(row.macs) if row.macs else "",
         "bytes": size(row.output_bytes),
         "parameters": [

@@ -64,10 +64,12 @@
     return parts.join(", ");
   };
 
+  const sees = (bound) => (bound ? "sees at most" : "sees");
+
   function tell() {
     if (!chosen.cell) {
-      const { name, field, stride } = layers[chosen.layer];
-      told.textContent = `A cell of ${name} sees ${field} pixels across, ${stride} further than its neighbour. Point at one.`;
+      const { name, field, stride, bound } = layers[chosen.layer];
+      told.textContent = `A cell of ${name} ${sees(bound)} ${field} pixels across, ${stride} further than its neighbour. Point at one.`;
       return;
     }
     const { y, x } = chosen.cell;
@@ -76,7 +78,7 @@
     const padding = [over[0] && `rows: ${over[0]}`, over[1] && `columns: ${over[1]}`].filter(Boolean).join("; ");
     told.replaceChildren(
       page.tag("b", {}, `${layers[chosen.layer].name} (${y}, ${x})`),
-      ` looks at row ${rows.told}, column ${columns.told}; sees rows ${top}…${bottom}, columns ${left}…${right}`.replace(/-/g, "−"),
+      ` looks at row ${rows.told}, column ${columns.told}; ${sees(layers[chosen.layer].bound)} rows ${top}…${bottom}, columns ${left}…${right}`.replace(/-/g, "−"),
       ` (${bottom - top + 1} x ${right - left + 1})`,
       padding ? `. Beyond the picture, where the net sees padding: ${padding}` : "",
       chosen.cell.says ? page.tag("br") : "",
@@ -128,6 +130,8 @@
     });
   }
 
+  // A value that begins with "-" would be taken for a flag.
+  const classFlag = (text) => `--class${text.startsWith("-") ? "=" : " "}${quoted(text)}`;
   const quoted = (text) => (/^[\w.,:/@%+=-]+$/.test(text) ? text : `'${text.replace(/'/g, `'"'"'`)}'`);
   function ask(words) {
     const { begins, ends } = page.data.command;
@@ -135,7 +139,7 @@
     command.replaceChildren(...parts.flatMap((part) => [page.tag("span", {}, part), " "]).slice(0, -1));
   }
   const first = targets[chosen.target];
-  ask(asks ? `--class ${quoted(first.of ? `${first.of}:${first.name}` : first.name)} --pixel ${first.y},${first.x}` : "--class NAME");
+  ask(asks ? `${classFlag(first.of ? `${first.of}:${first.name}` : first.name)} --pixel ${first.y},${first.x}` : "--class NAME");
 
   const labels = Promise.all(page.data.tasks.map((task) => (task.label ? trace.bytes(task.label) : null)));
   function pixel(event) {
@@ -156,7 +160,7 @@
       if (!place) return;
       const task = page.data.tasks[0];
       const found = await said(task, place);
-      ask(`--class ${quoted(task.name ? `${task.name}:${found.name}` : found.name)} --pixel ${place.y},${place.x}`);
+      ask(`${classFlag(task.name ? `${task.name}:${found.name}` : found.name)} --pixel ${place.y},${place.x}`);
       view.querySelector(".asked")?.remove();
       view.append(page.svg("circle", { cx: place.x + 0.5, cy: place.y + 0.5, r: 0.012 * Math.max(box[2], box[3]), class: "asked" }));
     });
