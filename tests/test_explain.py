@@ -53,9 +53,9 @@ def test_bad_sizes(text):
     [
         (["fcn8"], "did you mean 'fcn8s'"),
         (["fcn8s", "--preset", "tinny"], "did you mean 'tiny'"),
-        (["fcn8s", "--input-padding", "3"], "at least 81"),
+        (["fcn8s", "--input-padding", "3"], "of 81 to"),
         (["vgg16", "--input-padding", "100"], "input_padding is for FCNs"),
-        (["fcn-alexnet", "--input-padding", "81"], "at least 82"),
+        (["fcn-alexnet", "--input-padding", "81"], "of 82 to"),
         (
             ["fcn8s", "--input-padding", "much"],
             "--input-padding: expected 'same' or a number of pixels, such as 100, got 'much'",
