@@ -189,6 +189,8 @@ def _draw_loss(axes: Axes, step: np.ndarray, loss: np.ndarray) -> None:
     axes.plot(step, smooth(loss), color=BLUE, linewidth=2, label="running mean")
     if loss.size and loss.min() > 0 and loss.max() > 30 * loss.min():
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")  # 0.01: powers of ten need fonts that then stay open
+        axes.yaxis.set_minor_formatter("")
     axes.set_ylabel("loss")
     axes.legend(loc="upper right", frameon=False)
 

@@ -35,7 +35,7 @@ def soak(steps: int, data: str) -> list[Look]:
         command = [
             sys.executable, "-m", "minifcn.train", "--data", data, "--preset", "small", "--batch-size", "2",
             "--jitter", "4", "--scale", "1.2", "--mirror", "--iterations", str(steps), "--log-every", str(EVERY),
-            "--eval-every", "100", "--checkpoint-every", "100", "--out", str(Path(folder) / "run"),
+            "--eval-every", "50", "--checkpoint-every", "50", "--out", str(Path(folder) / "run"),
         ]  # fmt: skip
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         looks, told = [], []
