@@ -16,8 +16,8 @@ from tests.weather import kills, soak
 @pytest.mark.weather
 @pytest.mark.parametrize("kind", kills.RUNS)
 def test_killed_at_random_moments_and_gone_on_with(kind, tmp_path):
-    moments = kills.weathered(kind, tmp_path, 5, np.random.default_rng())
-    assert moments.total() == 5
+    moments = kills.weathered(kind, tmp_path, 3, np.random.default_rng())
+    assert moments.total() == 3
 
 
 @pytest.mark.weather
