@@ -113,8 +113,11 @@ def weathered(kind: str, folder: Path, kills: int, rng: np.random.Generator) -> 
         while again:
             begun = (run / "config.toml").is_file()
             sitting = Sitting("--resume", str(run)) if begun else Sitting(*RUNS[kind], "--out", str(run))
-            if sitting.kill(rng.uniform(0, seconds)):
+            moment = rng.uniform(0, seconds)
+            if sitting.kill(moment):
                 moments[look(run)] += 1
+            else:
+                seconds = max(0.9 * seconds, 1.0)  # the machine has become faster
             again = rng.random() < 0.5 and moments.total() < kills
         begun = (run / "config.toml").is_file()
         (Sitting("--resume", str(run)) if begun else Sitting(*RUNS[kind], "--out", str(run))).finish()

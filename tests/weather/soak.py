@@ -57,7 +57,7 @@ def seen(pid: int) -> tuple[int, int]:
 
 
 def growth(looks: list[Look], settled: int) -> float:
-    """By which share resident memory, a mean of five looks, grew from step `settled` to the end.
+    """By which share resident memory, a mean of five looks, grew from those from step `settled` on to the last.
 
     Of five, as it breathes with what batches and evaluations take and give back.
     """
@@ -65,7 +65,7 @@ def growth(looks: list[Look], settled: int) -> float:
     def mean(some: list[Look]) -> float:
         return sum(look.resident for look in some) / len(some)
 
-    return mean(looks[-5:]) / mean([look for look in looks if look.step <= settled][-5:]) - 1
+    return mean(looks[-5:]) / mean([look for look in looks if look.step >= settled][:5]) - 1
 
 
 def pictures(folder: Path, count: int = 24) -> str:
