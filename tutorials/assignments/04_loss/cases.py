@@ -45,6 +45,7 @@ CASES = {
         pixels("large scores", 8, (2, 5, 3, 4), scale=3000.0),
         pixels("mean, all ignored", 9, (2, 5, 3, 4), "mean", ignored=1.0),
         pixels("mean, ignore_index -1", 26, (2, 5, 3, 4), "mean", ignored=0.4, ignore_index=-1),
+        pixels("ignore_index 0, a class", 33, (2, 5, 3, 4), ignored=0.2, ignore_index=0),
         pixels("labels in uint8", 27, (2, 5, 3, 4), ignored=0.4, labels="uint8"),
     ],
     "c": [
@@ -68,6 +69,7 @@ CASES = {
         maps("some ignored", 20, (6, 8), 4, ignored=0.3),
         maps("classes that are nowhere", 21, (2, 5, 4), 3, ignored=0.2, absent=1, unseen=2),
         maps("21 classes, ignore_index 99", 31, (9, 14), 21, ignored=0.2, ignore_index=99),
+        maps("ignore_index 0, a class", 32, (6, 8), 4, ignored=0.2, ignore_index=0),
     ],
     "f": [
         matrix("three classes", 22, 3),

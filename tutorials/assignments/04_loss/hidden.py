@@ -14,6 +14,7 @@ CASES = {
         pixels("hidden 4", 106, (2, 3, 2, 4), "mean", ignored=1.0),
         pixels("hidden 5", 117, (1, 4, 6, 3), ignored=0.3, ignore_index=-100),
         pixels("hidden 6", 118, (3, 21, 2, 4), "sum", ignored=0.3, labels="uint8", ignore_index=200, dtype="float32"),
+        pixels("hidden 7", 124, (1, 6, 4, 5), "mean", ignored=0.2, ignore_index=3),
     ],
     "c": [
         pixels("hidden 1", 107, (3, 4, 2, 5)),
@@ -32,6 +33,7 @@ CASES = {
         maps("hidden 1", 113, (3, 4, 5), 5, ignored=0.25, absent=2),
         maps("hidden 2", 114, (11, 3), 2),
         maps("hidden 3", 122, (12, 17), 40, ignored=0.3, ignore_index=201),
+        maps("hidden 4", 123, (7, 9), 6, ignored=0.2, ignore_index=2),
     ],
     "f": [
         matrix("hidden 1", 115, 5, absent=2, unseen=1),

@@ -36,10 +36,11 @@ COLLEAGUES |= {"Dora": "label not subtracted", "Eli": "averaged over pictures"}
 def softmax_cross_entropy(scores, labels, ignore_index=255, reduction="sum"):
     """The sum over pixels of -log p[n, label, h, w], p being the softmax of the scores over the classes.
 
-    scores: (N, C, H, W); labels: (N, H, W), 0 ... C-1, or ignore_index for pixels that do not count, in int64 or in
-    uint8, as PNGs have them. reduction: "sum", or "mean", which divides by the number of pixels that count; where none
-    does, the loss is 0. Scores may be as large as 1e4, of either sign. Returns the loss, a number, and a cache. Changes
-    none of its inputs, and may be called again, on others, before the backward pass gets one of the caches.
+    scores: (N, C, H, W); labels: (N, H, W), 0 ... C-1, or ignore_index (which may be a class, too) for pixels that do
+    not count, in int64 or in uint8, as PNGs have them. reduction: "sum", or "mean", which divides by the number of
+    pixels that count; where none does, the loss is 0. Scores may be as large as 1e4, of either sign. Returns the loss,
+    a number, and a cache. Changes none of its inputs, and may be called again, on others, before the backward pass
+    gets one of the caches.
     """
     # BEGIN SOLUTION
     counted = labels != ignore_index
@@ -71,8 +72,8 @@ def softmax_cross_entropy_backward(dy, cache):
 def confusion(truth, prediction, num_classes, ignore_index=255):
     """matrix[i, j]: how many pixels of class i were predicted as class j; (num_classes, num_classes) whole numbers.
 
-    truth, prediction: label maps of one shape, uint8. Pixels whose truth is ignore_index count nowhere. Changes none
-    of its inputs.
+    truth, prediction: label maps of one shape, uint8. Pixels whose truth is ignore_index, even if it is a class,
+    count nowhere. Changes none of its inputs.
     """
     # BEGIN SOLUTION
     counted = truth != ignore_index

@@ -7,6 +7,16 @@ MUTANTS = {
     "ignored pixels counted": ("loss.py", "counted = labels != ignore_index", "counted = labels > -1"),
     "255 alone in the loss": ("loss.py", "counted = labels != ignore_index", "counted = labels != 255"),
     "255 alone in confusion": ("loss.py", "counted = truth != ignore_index", "counted = truth != 255"),
+    "all classes counted in the loss": (
+        "loss.py",
+        "counted = labels != ignore_index",
+        "counted = (labels >= 0) & (labels < scores.shape[1])",
+    ),
+    "all classes counted in confusion": (
+        "loss.py",
+        "counted = truth != ignore_index",
+        "counted = truth < num_classes",
+    ),
     "a product in uint8": ("loss.py", "truth[counted].astype(np.int64) * num_classes", "truth[counted] * num_classes"),
     "-1 written into uint8": (
         "loss.py",
