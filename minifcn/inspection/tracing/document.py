@@ -221,30 +221,16 @@ def _picture(subject: Subject) -> HTML:
     )
 
 
+def _choice(label: str, name: str, **options: str) -> HTML:
+    """A labelled list to choose from: value -> what it is called. The first is chosen to begin with."""
+    return tag("label", f"{label} ", tag("select", *(tag("option", t, value=v) for v, t in options.items()), id=name))
+
+
 def _layer() -> HTML:
     controls = tag(
         "div",
-        tag(
-            "label",
-            "scale ",
-            tag(
-                "select",
-                tag("option", "each map by itself", value="each"),
-                tag("option", "all maps together", value="all"),
-                id="scale",
-            ),
-        ),
-        tag(
-            "label",
-            "colours ",
-            tag(
-                "select",
-                tag("option", "by square root where gradients", value="mixed"),
-                tag("option", "linear", value="linear"),
-                tag("option", "by square root", value="root"),
-                id="curve",
-            ),
-        ),
+        _choice("scale", "scale", each="each map by itself", all="all maps together"),
+        _choice("colours", "curve", mixed="by square root where gradients", linear="linear", root="by square root"),
         class_="controls",
     )
     return tag(
