@@ -66,12 +66,18 @@ WRONG = {
     "import socket; socket.socket()": "does: socket",
     "exec('1')": "does: ",
     "open('/tmp/minifcn-fuzz-outside', 'w')": "does: open",
+    "import os; os.replace('/tmp/minifcn-fuzz-nothing', '/tmp/minifcn-fuzz-outside')": "does: os.rename",
+    "import os; os.symlink('a', '/tmp/minifcn-fuzz-outside')": "does: os.symlink",
+    "import os; os.rmdir('minifcn-fuzz-nothing', dir_fd=os.open('/tmp', os.O_DIRECTORY))": "does: os.rmdir /tmp/",
     "import pickle; pickle.loads(pickle.dumps(print))": "does: pickle.find_class",
     "bytes(bytearray(200 << 20))": "takes ",
     "raise MinifcnError('')": "unclear message: empty",
     "while True: pass": "takes more than ",
     "raise MinifcnError('x') from MemoryError()": "MemoryError within",
 }
+
+#: What it may do. shutil.rmtree names files relative to an open folder, not to where the process stands.
+FINE = "import shutil; (folder / 'a' / 'b').mkdir(parents=True); (folder / 'a' / 'c').touch(); shutil.rmtree(folder / 'a')"
 
 
 @pytest.fixture(scope="module")
@@ -86,16 +92,16 @@ def doing(wrong):
     def run(folder):
         calls.append(1)
         if len(calls) > 1:
-            wrong()
+            wrong(folder)
     return run
-for k, wrong in enumerate({[*WRONG]!r}):
+for k, wrong in enumerate({[*WRONG, FINE]!r}):
     made = {{}}
-    exec("def wrong():\\n    " + wrong, globals(), made)
+    exec("def wrong(folder):\\n    " + wrong, globals(), made)
     TARGETS[str(k)] = replace(TARGETS["config"], name=str(k), run=doing(made["wrong"]), seconds=0.2)
 """
-    names = [str(k) for k in range(len(WRONG))]
+    names = [str(k) for k in range(len(WRONG) + 1)]
     totals, findings = fuzzed(names, tmp_path_factory.mktemp("wrong"), cases=1, code=f"exec({code!r})")
-    assert all(total["found"] == 1 for total in totals.values())
+    assert [total["found"] for total in totals.values()] == [1] * len(WRONG) + [0]
     return dict(zip(WRONG, (found["kind"] for found in findings), strict=True))
 
 

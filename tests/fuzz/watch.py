@@ -20,8 +20,11 @@ RUNS = (
     "subprocess.Popen", "pickle.find_class", "code.__new__", "function.__new__", "marshal.load", "marshal.loads",
     "ctypes.dlopen", "ctypes.call_function", "os.kill", "os.putenv", "webbrowser.open", "urllib.Request",
 )  # fmt: skip
-#: Allowed within the folder of the case.
-CHANGES = ("os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.symlink", "os.link", "os.truncate", "os.chmod")
+#: Allowed within the folder of the case -> where among the event's arguments a path is, and the open folder it starts at.
+CHANGES = {
+    "os.remove": [(0, 1)], "os.rmdir": [(0, 1)], "os.mkdir": [(0, 2)], "os.chmod": [(0, 2)], "os.truncate": [(0, None)],
+    "os.rename": [(0, 2), (1, 3)], "os.link": [(0, 2), (1, 3)], "os.symlink": [(1, 2)],
+}  # fmt: skip
 #: Libraries that may still import a part of their own while they read.
 LIBRARIES = {
     "numpy",
@@ -82,10 +85,19 @@ class Watch:
             if path.startswith(self.scratch) or (not writes and (self.outside or path.startswith(SYSTEM))):
                 return ""
             return "" if path == "/dev/null" else f"open {path} {'to write' if writes else 'to read'}"
-        if event in CHANGES and isinstance(arguments[0], (str, bytes, os.PathLike)):
-            path = os.path.realpath(os.fsdecode(arguments[0]))
-            return "" if path.startswith(self.scratch) else f"{event} {path}"
+        for at, start in CHANGES.get(event, ()):
+            if isinstance(arguments[at], (str, bytes, os.PathLike)):
+                path = _path(arguments[at], -1 if start is None else arguments[start])
+                if not path.startswith(self.scratch):
+                    return f"{event} {path}"
         return ""
+
+
+def _path(path: str | bytes | os.PathLike, folder: int) -> str:
+    """The whole of a path, which is relative to an open folder where there is one: shutil.rmtree works so."""
+    base = os.getcwd() if folder < 0 else os.readlink(f"/proc/self/fd/{folder}")
+    parent, name = os.path.split(os.path.join(base, os.fsdecode(path)))
+    return os.path.join(os.path.realpath(parent), name)  # of a link it is the link that goes
 
 
 def _importing() -> bool:
