@@ -37,16 +37,28 @@ def tasks(tmp_path_factory):
     return run / "report.html"
 
 
+@pytest.fixture
+def open_report(open_page):
+    """As open_page; its curves, matrix and pictures are drawn."""
+
+    def opened(path, **window):
+        shown = open_page(path, **window)
+        for drawn in (".chart > svg", ".matrix td", ".card input"):
+            shown.locator(drawn).first.wait_for()
+        return shown
+
+    return opened
+
+
 def readout(shown):
     return shown.locator(".readout").text_content()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [400, 1400])
-def test_it_opens_at_any_width_in_light_and_dark(width, scheme, plain, tasks, open_page, tmp_path):
+def test_it_opens_at_any_width_in_light_and_dark(width, scheme, plain, tasks, open_report, tmp_path):
     for path in (plain, tasks):
-        shown = open_page(path, width=width, scheme=scheme)
-        shown.wait_for_selector(".card input")
+        shown = open_report(path, width=width, scheme=scheme)
         assert shown.evaluate("document.documentElement.scrollWidth") <= width
         paper = shown.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (paper == "rgb(246, 247, 249)") is (scheme == "light")
@@ -54,17 +66,16 @@ def test_it_opens_at_any_width_in_light_and_dark(width, scheme, plain, tasks, op
         assert len(picture) > 20_000
 
 
-def test_hostile_names_are_text(plain, open_page):
-    shown = open_page(plain)
-    shown.wait_for_selector(".card input")
+def test_hostile_names_are_text(plain, open_report):
+    shown = open_report(plain)
     assert shown.evaluate("window.caught") is None
     assert shown.locator("table.classes tbody th").first.text_content() == f"one{EVIL}"
     assert EVIL.replace("/", "\N{FULLWIDTH SOLIDUS}") in shown.locator(".card .name").first.text_content()
     assert shown.locator(".matrix thead th").nth(1).text_content() == f"one{EVIL}"
 
 
-def test_curves_tell_their_numbers_and_zoom(plain, open_page):
-    shown = open_page(plain)
+def test_curves_tell_their_numbers_and_zoom(plain, open_report):
+    shown = open_report(plain)
     charts = shown.locator(".chart > svg")
     assert charts.count() == 3
     whole = shown.locator("#charts > button")
@@ -98,8 +109,8 @@ def test_curves_tell_their_numbers_and_zoom(plain, open_page):
     assert whole.is_hidden()
 
 
-def test_the_table_of_classes_sorts(plain, open_page):
-    shown = open_page(plain)
+def test_the_table_of_classes_sorts(plain, open_report):
+    shown = open_report(plain)
     head = shown.locator("table.classes thead th").nth(1)
 
     def values():
@@ -118,11 +129,11 @@ def test_the_table_of_classes_sorts(plain, open_page):
     assert [text[:3] for text in shown.locator("table.classes tbody th").all_text_contents()] == ["one", "two", "猫"]
 
 
-def test_a_cell_of_the_matrix_says_what_it_is_and_shows_its_pictures(plain, open_page):
+def test_a_cell_of_the_matrix_says_what_it_is_and_shows_its_pictures(plain, open_report):
     view = aboutruns.data_of(plain)["views"][0]
     matrix = unpacked(view["matrix"])
     truth, said = np.unravel_index(np.argmax(matrix - np.diag(np.diag(matrix))), matrix.shape)
-    shown = open_page(plain)
+    shown = open_report(plain)
     cell = shown.locator(f".matrix td[data-row='{truth}'][data-column='{said}']")
     cell.hover()
     share = 100 * matrix[truth, said] / matrix[truth].sum()
@@ -155,13 +166,13 @@ def test_a_cell_of_the_matrix_says_what_it_is_and_shows_its_pictures(plain, open
     assert shown.locator("#album h3").text_content() == "two, rightly"
 
 
-def test_the_line_between_two_layers_moves(plain, open_page):
+def test_the_line_between_two_layers_moves(plain, open_report):
     made = aboutruns.data_of(plain)
     worst = made["views"][0]["pictures"][0]
     label = unpacked(worst["label"])
     truth = unpacked(made["photos"][worst["photo"]]["truths"][0])
     names = made["views"][0]["classes"]
-    shown = open_page(plain)
+    shown = open_report(plain)
     card = shown.locator(".card").first
     card.scroll_into_view_if_needed()
     shown.wait_for_selector(".card [data-painted]")
@@ -209,8 +220,8 @@ def test_the_line_between_two_layers_moves(plain, open_page):
     assert larger.get_attribute("aria-pressed") == "true"
 
 
-def test_each_task_has_its_view(tasks, open_page):
-    shown = open_page(tasks)
+def test_each_task_has_its_view(tasks, open_report):
+    shown = open_report(tasks)
     assert shown.locator(".tabs button[data-view]").all_text_contents() == ["sem", "geo"]
     for name, classes in (("sem", 33), ("geo", 3)):
         shown.get_by_role("button", name=name, exact=True).click()
@@ -220,9 +231,8 @@ def test_each_task_has_its_view(tasks, open_page):
     assert shown.get_by_role("button", name="geo", exact=True).get_attribute("aria-pressed") == "true"
 
 
-def test_everything_that_can_be_clicked_can_be_reached_by_tab(plain, open_page):
-    shown = open_page(plain)
-    shown.wait_for_selector(".card input")
+def test_everything_that_can_be_clicked_can_be_reached_by_tab(plain, open_report):
+    shown = open_report(plain)
     reached = set()
     for _ in range(80):
         shown.keyboard.press("Tab")
