@@ -77,7 +77,7 @@ WRONG = {
 }
 
 #: What it may do. shutil.rmtree names files relative to an open folder, not to where the process stands.
-FINE = "import shutil; (folder / 'a' / 'b').mkdir(parents=True); (folder / 'a' / 'c').touch(); shutil.rmtree(folder / 'a')"
+FINE = "import shutil; made = folder / 'a'; (made / 'b').mkdir(parents=True); (made / 'c').touch(); shutil.rmtree(made)"
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ RUNS = (
     "subprocess.Popen", "pickle.find_class", "code.__new__", "function.__new__", "marshal.load", "marshal.loads",
     "ctypes.dlopen", "ctypes.call_function", "os.kill", "os.putenv", "webbrowser.open", "urllib.Request",
 )  # fmt: skip
-#: Allowed within the folder of the case -> where among the event's arguments a path is, and the open folder it starts at.
+#: Allowed within the folder of the case -> where the event's arguments have a path, and the open folder it starts at.
 CHANGES = {
     "os.remove": [(0, 1)], "os.rmdir": [(0, 1)], "os.mkdir": [(0, 2)], "os.chmod": [(0, 2)], "os.truncate": [(0, None)],
     "os.rename": [(0, 2), (1, 3)], "os.link": [(0, 2), (1, 3)], "os.symlink": [(1, 2)],
