@@ -193,19 +193,29 @@ def read_label(path: PathLike, palette: Bytes = VOC_PALETTE) -> Bytes:
 
 
 def _colours_to_classes(rgb: Bytes, palette: Bytes, path: PathLike) -> Bytes:
-    weights = np.array([65536, 256, 1])
-    found, where = np.unique(rgb @ weights, return_inverse=True)
-    class_of = {int(code): row for row, code in enumerate(palette @ weights)}  # a later row replaces an earlier
-    unknown = [int(code) for code in found if int(code) not in class_of]
-    if unknown:
-        r, g, b = unknown[0] >> 16, unknown[0] >> 8 & 255, unknown[0] & 255
-        y, x = np.argwhere((rgb == (r, g, b)).all(axis=2))[0]
+    """Looked up among all 2^24 colours: sorting those of a large map takes seconds. Untouched zeros take no memory."""
+    row_of = np.zeros(1 << 24, np.uint16)
+    row_of[_codes(palette)] = np.arange(1, len(palette) + 1)  # a later row replaces an earlier
+    codes = _codes(rgb)
+    rows = row_of[codes]
+    if not rows.all():
+        seen = np.zeros(1 << 24, bool)
+        seen[codes[rows == 0]] = True
+        unknown = np.flatnonzero(seen)
+        r, g, b = (int(unknown[0] >> shift & 255) for shift in (16, 8, 0))
+        y, x = np.argwhere(codes == unknown[0])[0]
         raise DataError(
             f"{path}: colour ({r}, {g}, {b}) at row {y}, column {x} is no class's"
-            f"{f', nor is any of {len(unknown) - 1} more' if unknown[1:] else ''}; "
+            f"{f', nor is any of {len(unknown) - 1} more' if len(unknown) > 1 else ''}; "
             "add it to the palette, or save the label map as class numbers (grey or palette PNG)"
         )
-    return np.array([class_of[int(code)] for code in found], np.uint8)[where.reshape(rgb.shape[:2])]
+    return (rows - 1).astype(np.uint8)
+
+
+def _codes(rgb: Bytes) -> NDArray[np.uint32]:
+    """Colours (..., 3) as numbers 0xRRGGBB."""
+    r, g, b = np.moveaxis(rgb.astype(np.uint32), -1, 0)
+    return r << 16 | g << 8 | b
 
 
 def resized(array: NDArray, height: int, width: int, how: Image.Resampling) -> NDArray:
