@@ -160,12 +160,13 @@ def read_list(path: Path, inside: Sequence[str] = ()) -> list[str]:
     if not names:
         raise DataError(f"{path}: the split is empty; expected one picture name a line")
     for number, name in names.items():
-        if len(os.fsencode(name.name)) > 255:
-            raise DataError(f"{path}, line {number}: a name of {len(name.name)} letters, which no file can have")
+        longest = max(name.parts, key=len, default="")
+        if len(os.fsencode(longest)) > 255:
+            raise DataError(f"{path}, line {number}: a name of {len(longest)} letters, which no file can have")
         if inside and name.parent.name not in ("", *inside):
             raise DataError(
-                f"{path}, line {number}: {name} is in a folder of its own; pictures lie in {' or '.join(inside)}/ "
-                f"itself: put it there, and write {name.stem}"
+                f"{path}, line {number}: {name.name} is in a folder of its own, {name.parent.name}; pictures lie in "
+                f"{' or '.join(inside)}/ itself: put it there, and write {name.stem}"
             )
     return [name.stem for name in names.values()]
 

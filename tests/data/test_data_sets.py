@@ -105,7 +105,7 @@ def test_a_list_names_pictures_of_the_folder_itself(own):
         assert [pair.name for pair in open_dataset(f"folder:{own}", "train").pairs] == [stem]
     for name in (f"sub/{stem}", f"images/sub/{stem}.png"):
         (own / "train.txt").write_text(f"{stem}\n\n{name}\n")
-        with pytest.raises(DataError, match=f"train.txt, line 3: {name} is in a folder of its own; .* write {stem}"):
+        with pytest.raises(DataError, match=rf"line 3: {stem}(\.png)? is in a folder of its own, sub; .* write {stem}"):
             open_dataset(f"folder:{own}", "train")
 
 
