@@ -168,15 +168,20 @@ def _line(backward: tracing.Backward, tasks: Sequence[Task], labels_pixels: bool
 
 def _command(arguments: argparse.Namespace) -> tuple[str, str]:
     """The command that was given, up to where --class and --pixel belong, and after them."""
-    begins = ["minifcn", "trace", arguments.weights, arguments.picture]
+    begins = ["minifcn", "trace", _no_flag(arguments.weights), _no_flag(arguments.picture)]
     for flag in ("labels", "depth", "hha", "max_side"):
         if getattr(arguments, flag) is not None:
-            begins += [f"--{flag.replace('_', '-')}", str(getattr(arguments, flag))]
+            begins += [f"--{flag.replace('_', '-')}", _no_flag(str(getattr(arguments, flag)))]
     given = {"name": "net", "num_classes": "classes"}
     for key, value in net_given(arguments).items():
         text = ",".join(f"{k}={n}" for k, n in value.items()) if isinstance(value, dict) else str(value)
         begins += [f"--{given.get(key, key).replace('_', '-')}", text]
-    return shlex.join(begins), shlex.join(["--out", arguments.out, "--overwrite"])
+    return shlex.join(begins), shlex.join(["--out", _no_flag(arguments.out), "--overwrite"])
+
+
+def _no_flag(path: str) -> str:
+    """A file whose name begins with "-" is taken for a flag unless a folder stands before it."""
+    return f"./{path}" if path.startswith("-") else path
 
 
 def _check_out(arguments: argparse.Namespace) -> None:

@@ -48,8 +48,8 @@ const album = (() => {
       const back = page.tag("button", { type: "button", click: () => { focus = null; arrange(); } }, "Show the worst and the best again");
       const about = page.tag("p", { class: "focus" },
         found.length
-          ? `${found.length} of the ${cards.length} pictures on this page have it, those with most first. All else is darkened. `
-          : `None of the ${cards.length} pictures on this page has it. `, back);
+          ? `${found.length > 1 ? `${found.length} pictures on this page, those with most of it first` : "1 picture on this page"}. All else is darkened. `
+          : "No picture on this page has it. ", back);
       const parts = found.length ? grid(title, about, found) : [page.tag("h3", null, title), about];
       list.replaceChildren(...parts);
       list.querySelector("h3").setAttribute("tabindex", "-1");

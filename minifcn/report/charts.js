@@ -2,7 +2,7 @@
 // The curves: loss, measures and learning rate over the steps, with one zoom and one cursor for all.
 const charts = (() => {
   const HEIGHT = { loss: 230, measures: 210, lr: 100 };
-  const LEFT = 58, RIGHT = 14, TOP = 10, BOTTOM = 26;
+  const LEFT = 58, RIGHT = 14, TOP = 10, NAMES = 16, BOTTOM = 26;
   const DASHES = { mean_iu: null, pixel_accuracy: "7 4", frequency_weighted_iu: "8 3 2 3", mean_accuracy: "2 4" };
   const COLOURS = {
     mean_iu: "--blue", pixel_accuracy: "--green", frequency_weighted_iu: "--orange", mean_accuracy: "--vermilion",
@@ -149,10 +149,12 @@ const charts = (() => {
 
     function draw(width, state, stages) {
       const inner = Math.max(10, width - LEFT - RIGHT), foot = height - BOTTOM;
+      const named = stages.length > 1 && height > 150; // the stages' names stand above what is drawn
+      const top = TOP + (named ? NAMES : 0);
       x = (step) => LEFT + ((step - state.from) / (state.to - state.from)) * inner;
       const [low, high, log] = range ? [...range, false] : limits(series, state);
       const scale = log ? Math.log10 : (value) => value;
-      const y = (value) => foot - ((scale(value) - scale(low)) / (scale(high) - scale(low))) * (foot - TOP);
+      const y = (value) => foot - ((scale(value) - scale(low)) / (scale(high) - scale(low))) * (foot - top);
       const parts = [];
       for (const tick of log ? powers(low, high) : ticks(low, high, height < 150 ? 3 : 5)) {
         parts.push(page.svg("line", { x1: LEFT, x2: width - RIGHT, y1: y(tick), y2: y(tick), class: "grid" }));
@@ -173,7 +175,7 @@ const charts = (() => {
         for (const { net, start, end } of stages) {
           if (start >= state.to || end <= state.from) continue;
           if (start > state.from) inside.append(page.svg("line", { x1: x(start), x2: x(start), y1: TOP, y2: foot, class: "stage" }));
-          if (height > 150) inside.append(page.svg("text", { x: Math.max(x(start), LEFT) + 5, y: TOP + 11, class: "stage" }, net));
+          if (named) inside.append(page.svg("text", { x: Math.max(x(start), LEFT) + 5, y: TOP + 5, class: "stage" }, net));
         }
       }
       for (const each of series) {

@@ -155,8 +155,8 @@ def pictures(dataset: Dataset, by: str, side: int, reduced: int, total: int) -> 
     ]  # fmt: skip
     if reduced:
         said.append(
-            tag("p", f"{reduced} of the {total} pictures are shown smaller than they are, {side} pixels at the longer "
-                "side, to keep this page small; they were scored at their own size.",
+            tag("p", f"To keep this page small, {reduced} of {counted(total, 'picture')} are shown {side} pixels at "
+                "the longer side; all were scored at their own size.",
                 class_="faint")
         )  # fmt: skip
     return tag(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -256,17 +257,21 @@ def test_the_picture_names_the_command_for_another_pixel(shown, traced):
     assert said.startswith(f"minifcn trace {traced.path.parent}/fcn.safetensors")
 
 
-def test_a_class_whose_name_begins_like_a_flag(open_page, tmp_path):
+def test_names_that_begin_like_a_flag(open_page, tmp_path, monkeypatch):
+    """The command under the picture can be given again, whatever classes and files are called."""
     net = models.build("fcn32s", 2, preset="tiny", rng=np.random.default_rng(0))
     net.params["score_fr.bias"].data[1] = 1
-    weights.save(tmp_path / "fcn.safetensors", net, {"classes": ["rest", "-x"]})
-    Image.new("RGB", (60, 45)).save(tmp_path / "photo.png")
-    out = tmp_path / "trace.html"
-    assert trace.main([str(tmp_path / "fcn.safetensors"), str(tmp_path / "photo.png"), "--out", str(out)]) == 0
-    said = open_page(out).locator("#command").text_content()
-    command = shlex.split(said)
+    monkeypatch.chdir(tmp_path)
+    weights.save("-fcn.safetensors", net, {})
+    Path("-names.txt").write_text("rest\n-x\n")
+    Image.new("RGB", (60, 45)).save("-photo.png")
+    files = ["./-fcn.safetensors", "--labels=-names.txt", "--out=-trace.html"]
+    assert trace.main([*files, "--", "-photo.png"]) == 0
+    command = shlex.split(open_page(tmp_path / "-trace.html").locator("#command").text_content())
     assert "--class=-x" in command
+    (tmp_path / "-trace.html").unlink()
     assert trace.main(command[2:]) == 0
+    assert (tmp_path / "-trace.html").exists()
 
 
 def test_predictions_are_laid_over_the_picture(shown):
