@@ -5,16 +5,28 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minifcn import models, weights
-from minifcn.command import Parser, add_net_flags, check_free, natural, net_given, parse_size, positive, reports_errors
+from minifcn import limits, models, weights
+from minifcn.command import (
+    Parser,
+    add_net_flags,
+    check_free,
+    memory_budget,
+    natural,
+    net_given,
+    parse_size,
+    positive,
+    reports_errors,
+)
 from minifcn.errors import ConfigError, MinifcnError
 from minifcn.files import atomic_path, sha256
-from minifcn.inference import check_input
+from minifcn.inference import activations, check_input
+from minifcn.layers import Shape
 from minifcn.net import Net
 from minifcn.onnxfile import NEWEST, OLDEST, OPSET, Form, compare, session, table, verify, write
 from minifcn.onnxfile.comparison import HAS_RUNTIME, TOLERANCE
@@ -69,6 +81,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write(path: Path, out: Path, net: Net, about: Mapping[str, Any], form: Form, seed: int) -> list[str]:
     """Write the file and put it to the test; what is to be told of it, as `out`. MinifcnError if it fails."""
+    if form.size is not None and HAS_RUNTIME:  # which takes about as much again
+        need = partial(_compared, net)
+        limits.check(need, ((1, 3, *form.size),), memory_budget(None, np), f"{out}: comparing it with onnxruntime")
     write(path, net, about, form)
     try:
         verify(path)
@@ -88,6 +103,11 @@ def _write(path: Path, out: Path, net: Net, about: Mapping[str, Any], form: Form
         )
     height, width = found.size
     return [*lines, f"onnxruntime's answer is minifcn's to {found.error:.1e} of the largest score ({width}x{height})"]
+
+
+def _compared(net: Net, shapes: tuple[Shape, ...]) -> int:
+    """Bytes that minifcn's answer for a picture takes, and as many for onnxruntime's."""
+    return 2 * activations(net, *shapes[0][2:])
 
 
 def _form(arguments: argparse.Namespace) -> Form:

@@ -12,11 +12,11 @@ import numpy as np
 from PIL.Image import Resampling
 from tqdm import tqdm
 
-from minifcn import backend, models, parallel, weights
+from minifcn import backend, limits, models, parallel, weights
 from minifcn.data import IGNORE, MEAN_BGR, VOC_PALETTE, Dataset, Sample, Task, num_classes_of
 from minifcn.data.modalities import inputs_of
 from minifcn.data.pictures import resized
-from minifcn.errors import DataError, ShapeError, WeightsError
+from minifcn.errors import DataError, WeightsError
 from minifcn.inspection.summary import size
 from minifcn.metrics import ConfusionMatrix
 from minifcn.net import Net
@@ -182,22 +182,15 @@ def check_classes(net: Net) -> None:
 
 
 def _check_memory(net: Net, height: int, width: int, available: int) -> None:
-    needed = _activations(net, height, width)
+    needed = activations(net, height, width)
     if needed <= available:
         return
-    fits, too_large = 0, max(height, width)
-    while too_large - fits > 1:
-        side = (fits + too_large) // 2
-        try:
-            enough = _activations(net, *_scaled(height, width, side)) <= available
-        except ShapeError:  # too small for the net's padding
-            enough = False
-        fits, too_large = (side, too_large) if enough else (fits, side)
+    fits = limits.largest(max(height, width), available, lambda side: activations(net, *_scaled(height, width, side)))
     advice = f"predict it smaller, with --max-side {fits}" if fits else "end other programs, or raise --memory-limit"
     raise DataError(f"{width}x{height} pixels need {size(needed)} of memory, {size(available)} are free; {advice}")
 
 
-def _activations(net: Net, height: int, width: int) -> int:
+def activations(net: Net, height: int, width: int) -> int:
     """Bytes that a prediction takes beside the weights, which are there already."""
     plan = net.plan(*net.input_shapes((1, 3, height, width)))
     return plan.inference_bytes - 4 * (plan.parameters + plan.fixed)

@@ -22,7 +22,7 @@ def check(need: Need, shapes: tuple[Shape, ...], limit: int, what: str) -> None:
         return
     n, _, height, width = shapes[0]
     fitting = []
-    batch = _largest(n, limit, lambda count: need(tuple((count, *shape[1:]) for shape in shapes)))
+    batch = largest(n, limit, lambda count: need(tuple((count, *shape[1:]) for shape in shapes)))
     if batch:
         fitting.append(f"a batch of {batch}")
     longer = max(height, width)
@@ -31,7 +31,7 @@ def check(need: Need, shapes: tuple[Shape, ...], limit: int, what: str) -> None:
         size = tuple(max(1, round(length * side / longer)) for length in (height, width))
         return need(tuple((*shape[:2], *size) for shape in shapes))
 
-    side = _largest(longer, limit, of_side)
+    side = largest(longer, limit, of_side)
     if side:
         size = "x".join(str(max(1, round(length * side / longer))) for length in (width, height))
         fitting.append(f"pictures of {size}")
@@ -46,8 +46,8 @@ def mebibytes(count: int) -> str:
     return f"{count / (1 << 20):.1f} MiB"
 
 
-def _largest(top: int, limit: int, need: Callable[[int], int]) -> int:
-    """The largest number below `top` that needs no more than `limit`; 0 if there is none."""
+def largest(top: int, limit: int, need: Callable[[int], int]) -> int:
+    """The largest number below `top` that needs no more than `limit`; 0 if there is none. `need` is as of `check`."""
     fits, too_large = 0, top
     while too_large - fits > 1:
         middle = (fits + too_large) // 2

@@ -98,10 +98,11 @@ def test_evaluate_scores_the_file_as_it_scores_the_weights(tmp_path, monkeypatch
     assert told[0] == told[1] and "mean IU" in told[0]
 
 
-def test_one_size(trained, capsys):
-    assert export.main(["w.safetensors", "net.onnx", "--fixed-size", "70x41"]) == 0
-    assert "(70x41)" in capsys.readouterr().out
-    assert ort.InferenceSession("net.onnx").get_inputs()[0].shape == [1, 3, 41, 70]
+@pytest.mark.parametrize(("said", "width", "height"), [("70x41", 70, 41), ("50", 50, 50)])
+def test_one_size(said, width, height, trained, capsys):
+    assert export.main(["w.safetensors", "net.onnx", "--fixed-size", said]) == 0
+    assert f"({width}x{height})" in capsys.readouterr().out
+    assert ort.InferenceSession("net.onnx").get_inputs()[0].shape == [1, 3, height, width]
 
 
 def test_weights_of_another_framework(tmp_path, rng, capsys):
@@ -117,7 +118,6 @@ WRONG = {
     "no name that ends in .onnx": (["w.safetensors", "net.pb"], "expected a name that ends in .onnx"),
     "nothing to write": (["w.safetensors"], "expected WEIGHTS and NET.onnx"),
     "an opset that is too old": (["w.safetensors", "net.onnx", "--opset", "9"], "expected one of 11 to 21"),
-    "a size that is none": (["w.safetensors", "net.onnx", "--fixed-size", "70"], None),
     "a size of nothing": (["w.safetensors", "net.onnx", "--fixed-size", "0x9"], "--fixed-size 0x9: expected WIDTHx"),
     "no weights": (["no.safetensors", "net.onnx"], "no.safetensors: cannot be read"),
     "no such folder": (["w.safetensors", "no/net.onnx"], "check that the folder exists"),
@@ -127,10 +127,14 @@ WRONG = {
 @pytest.mark.parametrize("what", WRONG)
 def test_what_cannot_be(what, trained, tmp_path, capsys):
     arguments, message = WRONG[what]
-    if message is None:  # a square
-        assert export.main(arguments) == 0
-        return
     assert message in error_of(capsys, *arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_a_size_whose_comparison_does_not_fit_the_memory(trained, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(export, "memory_budget", lambda limit, xp: 2 << 20)
+    said = error_of(capsys, "w.safetensors", "net.onnx", "--fixed-size", "400x300")
+    assert "net.onnx: comparing it with onnxruntime on 1 x 400x300 pixels needs " in said and " would fit" in said
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
 
 
