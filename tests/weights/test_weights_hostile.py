@@ -338,6 +338,30 @@ for path in sys.argv[1:]:
 """
 
 
+def test_an_hdf5_file_that_runs_in_circles(tmp_path, rng):
+    """Its root group begins twice: HDF5's own walk through the groups does not end. In a process that can be ended."""
+    pytest.importorskip("h5py", reason="h5py writes the file")
+    path = tmp_path / "a.h5"
+    writers.h5(path, {key: rng.standard_normal((9, 9), np.float32) for key in ("conv1.0", "conv1.1", "ip.0", "ip.1")})
+    content = path.read_bytes()
+    path.write_bytes(content[:145] + content[73:])
+    code = f"from minifcn.weights import opening; opening.open_source({str(path)!r})"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "WeightsError" in run.stderr and "a.h5: not a whole HDF5 file" in run.stderr
+
+
+def test_groups_of_an_hdf5_file_that_hold_one_another(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="h5py writes the file")
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        group = file.create_group("b/c")
+        group["W"] = np.float32([1, 2])
+        group["up"], group["top"], group["W2"] = file["b"], file, group["W"]
+        file["link"], file["other"] = h5py.SoftLink("/b/c/W"), h5py.ExternalLink("x.h5", "/W")
+        file["a"] = np.float32([3])
+    arrays = readers.hdf5.parse(tmp_path / "a.h5")[0]
+    assert {name: array.tolist() for name, array in arrays.items()} == {"a": [3], "b/c/W": [1, 2]}
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
 def test_hostile_files_in_a_process_of_little_memory(tmp_path):
     """tracemalloc does not see what C libraries take; the system does."""
