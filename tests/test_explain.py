@@ -55,7 +55,7 @@ def test_bad_sizes(text):
         (["fcn8s", "--preset", "tinny"], "did you mean 'tiny'"),
         (["fcn8s", "--input-padding", "3"], "of 81 to"),
         (["vgg16", "--input-padding", "100"], "input_padding is for FCNs"),
-        (["fcn-alexnet", "--input-padding", "81"], "of 82 to"),
+        (["fcn-alexnet", "--input-padding", "84"], "of 85 to"),
         (
             ["fcn8s", "--input-padding", "much"],
             "--input-padding: expected 'same' or a number of pixels, such as 100, got 'much'",

@@ -125,12 +125,49 @@ def test_googlenet_padded_as_it_was_trained_needs_31_pixels(name):
 
 
 @pytest.mark.parametrize("name", NEW)
-def test_the_least_padding_leaves_nothing_to_crop(name):
+def test_the_least_padding_crops_what_conv1_may_leave_out_at_the_end(name):
     least = models.family(name).least_padding
-    assert offsets(models.build(name, input_padding=least))["score"] == 0
-    assert offsets(models.build(name, input_padding=least + 7))["score"] == 7
-    with pytest.raises(ShapeError, match=f"of {least} to 4096, got {least - 1}: with less, the scores begin inside"):
+    left_out = {"fcn-alexnet": 4}.get(name, 2) - 1  # its stride less 1
+    assert offsets(models.build(name, input_padding=least))["score"] == left_out
+    assert offsets(models.build(name, input_padding=least + 7))["score"] == left_out + 7
+    with pytest.raises(ShapeError, match=f"of {least} to 4096, got {least - 1}: with less, the scores begin or end in"):
         models.build(name, input_padding=least - 1)
+
+
+PADDED = [(name, stride) for name in ("fcn32s", "fcn16s", "fcn8s", *NEW) for stride in (32, 16, 8)]
+#: All strides divide 32, so a picture 32 larger has maps of whole cells more: what fails, fails at one of these sizes.
+EVERY_REMAINDER = range(101, 133)
+
+
+def sizes_without_scores(net: Net) -> list[int]:
+    """Those sizes that the net does not take."""
+    failing = []
+    for n in EVERY_REMAINDER:
+        try:
+            assert net.shapes((1, 3, n, n + 32))["score"][2:] == (n, n + 32)
+        except ShapeError:
+            failing.append(n)
+    return failing
+
+
+@pytest.mark.parametrize(("name", "stride"), PADDED)
+def test_from_the_least_padding_on_every_size_has_scores(name, stride):
+    least = models.family(name).least_padding
+    for padding in (least, least + 1, least + 2, least + 5):
+        assert sizes_without_scores(models.build(name, 2, "tiny", padding, output_stride=stride)) == [], padding
+
+
+@pytest.mark.parametrize(("name", "stride"), [(name, stride) for name, stride in PADDED if name in ("fcn32s", *NEW)])
+def test_with_less_than_the_least_padding_some_have_none(name, stride, monkeypatch):
+    """So that the least is the least. FCN-32s then has no offset at all, the others lack rows at the end."""
+    family, stem = models.family(name), {"fcn-alexnet": "alexnet"}.get(name, "googlenet" if "goog" in name else "vgg16")
+    monkeypatch.setitem(models.FAMILIES, stem, family._replace(least_padding=0))
+    try:
+        net = models.build(name, 2, "tiny", family.least_padding - 1, output_stride=stride)
+    except ShapeError as error:
+        assert "begins 1 pixels inside" in str(error) and stem == "vgg16"
+    else:
+        assert sizes_without_scores(net)
 
 
 # --- whole nets -------------------------------------------------------------------------------------------------------

@@ -330,6 +330,17 @@ def test_the_weights_tell_which_file_they_started_from(whole, tmp_path):
     assert "init" not in weights.open_net(whole / "weights.safetensors")[1]
 
 
+@pytest.mark.parametrize(
+    ("name", "padding", "said"),
+    [("fcn8s", 100, "--crop, --input-padding 81, or"), ("fcn-alexnet", 100, "--crop, --input-padding 85, or"),
+     ("fcn-alexnet", 85, "--crop, or"), ("fcn8s", "same", "--crop, or")],
+)  # fmt: skip
+def test_a_padding_is_recommended_that_the_net_takes_and_that_is_less(name, padding, said):
+    net = models.build(name, 2, "tiny", padding)
+    fits, (*_, warning) = dry_run.memory(net, (1, 3, 40, 40), available=0)
+    assert not fits and said in warning
+
+
 def test_a_dry_run_tells_and_leaves_nothing(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main([*SMALL, "--dry-run"]) == 0

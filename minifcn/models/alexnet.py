@@ -84,4 +84,5 @@ def _layers(
     return Trunk(Tap("fr", x, channels))
 
 
-ALEXNET = Family(trunk, classifier, presets.ALEXNET, side=227, least_padding=82)
+# From 82 on the scores begin in front of the picture; conv1, of stride 4, may leave out 3 rows at the end.
+ALEXNET = Family(trunk, classifier, presets.ALEXNET, side=227, least_padding=85)

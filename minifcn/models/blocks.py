@@ -48,7 +48,7 @@ class Family(NamedTuple):
 
     trunk: (net, x, preset, input_padding, rng, channels of x) -> Trunk. classifier: (net, x, preset, num_classes, rng),
     adds all layers up to the last. side: of the square pictures that the classifier was made for. least_padding: with
-    less, an FCN's scores begin inside the picture, and no crop can align them.
+    less, an FCN's scores begin inside the picture, or at some sizes end inside it, and no crop can align them.
     """
 
     trunk: Callable[[Builder, Handle, Any, int | str, np.random.Generator | None, int], Trunk]

@@ -37,7 +37,7 @@ def build(
     num_classes: of an FCN for several tasks, the number of each, as {"sem": 33, "geo": 3}: all share the trunk.
     preset: the trunk's widths, one of `presets_of(name)`; None is the published net's. input_padding: of an FCN's first
     convolution, or "same", which keeps every map at about its natural size; None is the preset's own. The released nets
-    have 100, and any from 81 (AlexNet 82) on works for pictures that are large enough.
+    have 100, and any from 81 (AlexNet 85, GoogLeNet 3) on works for all pictures that are large enough.
     rng: draws He's initial values and, later, the dropout masks. Without it the trunk is zero and nothing drops: a net
     to load weights into, or to plan with, that takes no memory. Scores start at zero, upsampling is bilinear.
     upsampling: of an FCN's scores, one of `UPSAMPLINGS`, which models/upsampling.py explains; all start as bilinear.
@@ -98,7 +98,7 @@ def _spec(
     if padding != "same" and not (isinstance(padding, int) and least <= padding <= MOST_PADDING):
         raise ShapeError(
             f"{name}: input_padding must be 'same' or an integer of {least} to {MOST_PADDING}, got {padding!r:.80}: "
-            "with less, the scores begin inside the picture, and no crop can align them"
+            "with less, the scores begin or end inside some pictures, and no crop can align them"
         )
     if upsampling != "fixed":
         spec["upsampling"] = upsampling

@@ -88,4 +88,5 @@ def _layers(
     return Trunk(Tap("fr", x, channels), (taps["4e"], taps["3b"]))
 
 
-GOOGLENET = Family(trunk, classifier, presets.GOOGLENET, side=224, least_padding=2)
+# From 2 on the scores begin in front of the picture; conv1, of stride 2, may leave out a row at the end.
+GOOGLENET = Family(trunk, classifier, presets.GOOGLENET, side=224, least_padding=3)

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from minifcn import models
 from minifcn.backend import Namespace
 from minifcn.command import memory_budget
 from minifcn.config import TrainConfig
@@ -74,9 +75,11 @@ def memory(net: Net, shape: tuple[int, ...], available: int) -> tuple[bool, list
         f"available {_size(available)}",
     ]
     if not fits:
+        padding, least = net.spec["input_padding"], models.family(net.spec["name"]).least_padding
+        less = f"--input-padding {least}, " if padding != "same" and padding > least else ""
         lines.append(
             "warning: training needs more memory than there is; smaller --batch-size (and larger --iter-size), --crop, "
-            "--input-padding 81, or a narrower --preset need less"
+            f"{less}or a narrower --preset need less"
         )
     return fits, lines
 
