@@ -11,7 +11,7 @@ import functools
 import io
 import os
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +25,9 @@ PathLike: TypeAlias = "str | os.PathLike[str]"
 
 IGNORE = 255
 PROGRAMS = ("EPS",)  # formats of Pillow's that are no pictures but programs: it would start Ghostscript to run them
-LOSSY = (
-    "JPEG",
-    "MPO",
-    "JPEG2000",
-    "AVIF",
-)  # formats that may change a pixel a little; class numbers have no "a little"
-
-
+#: Formats that give every number back as it was stored; class numbers have no "a little". TIFF and WebP can do both.
+EXACT = ("PNG", "BMP", "DIB", "GIF", "TIFF", "PPM", "TGA", "PCX", "SGI", "WEBP")
+LOSSY_TIFF = ("jpeg", "tiff_jpeg", "webp", "tiff_sgilog", "tiff_sgilog24")  # Pillow's names of compressions
 #: Formats that Pillow names but does not read as pictures without more: tables of numbers, films, Windows' own.
 NO_PICTURES = ("BUFR", "GRIB", "HDF5", "MPEG", "WMF")
 
@@ -77,13 +72,12 @@ def make_palette(colours: list[tuple[int, int, int]], ignore: tuple[int, int, in
 def open_picture(path: PathLike) -> Image.Image:
     """The decoded first frame, turned as its EXIF tag says. Nothing is run: PostScript is no picture here."""
     try:
-        with _identified(path) as image:
+        content = _content(path)
+        with _identified(content) as image:
             limit = Image.MAX_IMAGE_PIXELS
             if limit is not None and image.width * image.height > limit:
                 raise DataError(f"{path}: {image.width}x{image.height} pixels are too many: {_too_large(limit)}")
-            tile = getattr(image, "tile", None)
-            packing = tile[0][3] if tile else None  # "L;4" etc.; loading forgets it
-            form = image.format
+            stored = _storage(image, content)
             image.load()
             turned = ImageOps.exif_transpose(image)
     except FileNotFoundError as error:
@@ -101,13 +95,41 @@ def open_picture(path: PathLike) -> Image.Image:
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from error
         raise DataError(f"{path}: damaged or cut off, cannot be decoded ({error}); fetch or export it again") from error
-    turned.info["packing"], turned.info["format"] = packing, form  # what a turned copy forgets
+    turned.info.update(stored)
     return turned
 
 
-def _identified(path: PathLike) -> Image.Image:
+def _storage(image: Image.Image, content: bytes) -> dict[str, Any]:
+    """What loading, or turning, forgets: "format"; "lossy", how numbers were changed a little, or ""; "packing", "L;4"
+    of a TIFF's or a PNG's grey in 4 bits, with "I" for numbers that grow towards black; "maxval", a PGM's largest."""
+    tile = getattr(image, "tile", None)
+    codec, *_, arguments = tile[0] if tile else ("", None)
+    first, *rest = arguments if isinstance(arguments, tuple) else (arguments,)
+    form, lossy = image.format or "", ""
+    if form == "TIFF" and image.info.get("compression") in LOSSY_TIFF:
+        lossy = f"TIFF with {image.info['compression']} compression"
+    elif form == "WEBP" and _is_lossy_webp(content):
+        lossy = "lossy WebP"
+    elif form not in EXACT:
+        lossy = form
+    maxval = rest[0] if form == "PPM" and codec.startswith("ppm") and rest else None
+    return {"format": form, "lossy": lossy, "packing": str(first), "maxval": maxval}
+
+
+def _is_lossy_webp(content: bytes) -> bool:
+    """Whether a frame is VP8's, not VP8L's. Source: the container's specification (RIFF chunks, padded to even)."""
+    at = 12
+    while at + 8 <= len(content):
+        kind, size = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
+        if kind == b"VP8 ":
+            return True
+        at += 24 if kind == b"ANMF" else 8 + size + size % 2  # of an animation's frame the chunks lie within
+    return False
+
+
+def _identified(file: bytes) -> Image.Image:
     """Pillow's picture, not decoded yet: first of the few common formats, which import nothing, then of the others."""
-    content = io.BytesIO(_content(path))  # never reads more than there is, where files do as their headers say
+    content = io.BytesIO(file)  # never reads more than there is, where files do as their headers say
     Image.preinit()
     common = [name for name in Image.ID if name not in PROGRAMS]
     try:
@@ -172,16 +194,16 @@ def read_label(path: PathLike, palette: Bytes = VOC_PALETTE) -> Bytes:
     all rows without a class may share the colour of 255.
     """
     image = open_picture(path)
-    lossy = image.info["format"] if image.info["format"] in LOSSY else ""
+    lossy = image.info["lossy"]
     if lossy or str(path).lower().endswith((".jpg", ".jpeg")):
         raise DataError(
-            f"{path}: a label map in {lossy or 'JPEG'}, whose compression invents colours at every edge; save it as PNG"
+            f"{path}: a label map in {lossy or 'JPEG'}, which may not keep the numbers of the classes as they are, nor "
+            "edges; save it as PNG"
         )
-    if image.mode in ("L", "P", "1"):
-        # Pillow spreads grey of 2 and 4 bits over 0..255; class numbers want that undone.
-        return np.asarray(image).astype(np.uint8) // {"L;2": 85, "L;4": 17}.get(image.info["packing"], 1)
-    if image.mode.startswith("I"):
-        values = np.asarray(image)
+    if image.mode == "P":
+        return np.array(image)
+    if image.mode in ("L", "1") or image.mode.startswith("I"):
+        values = _stored_numbers(image, path)
         if values.min() < 0 or values.max() > IGNORE:
             raise DataError(f"{path}: class numbers range over {values.min()}..{values.max()}, expected 0..255")
         return values.astype(np.uint8)
@@ -190,6 +212,22 @@ def read_label(path: PathLike, palette: Bytes = VOC_PALETTE) -> Bytes:
     raise DataError(
         f"{path}: a label map of mode {image.mode}; expected grey or palette (class numbers) or RGB (colours)"
     )
+
+
+def _stored_numbers(image: Image.Image, path: PathLike) -> NDArray:
+    """The numbers of a grey picture as they stand in its file; Pillow spreads and turns them so that 255 is white."""
+    values, maxval = np.asarray(image), image.info["maxval"]
+    order = image.info["packing"].partition(";")[2]
+    if image.mode == "1" and order.startswith("I"):  # PBM, fax
+        raise DataError(
+            f"{path}: black is stored as 1 and white as 0: which of them is class 1 cannot be told; save it as PNG"
+        )
+    if image.mode == "L":
+        values = (255 - values if "I" in order else values) // {"2": 85, "4": 17}.get(order[:1], 1)
+    if maxval is not None:
+        full = 255 if image.mode == "L" else 65535
+        values = (values.astype(np.int64) * maxval + full // 2) // full
+    return values
 
 
 def _colours_to_classes(rgb: Bytes, palette: Bytes, path: PathLike) -> Bytes:

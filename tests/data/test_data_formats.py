@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import subprocess
 import sys
 import warnings
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 from minifcn.data import read_image, read_label
-from minifcn.data.pictures import LOSSY, PROGRAMS
+from minifcn.data.pictures import EXACT, PROGRAMS, VOC_PALETTE
 from minifcn.errors import DataError
 
 Image.init()
@@ -184,9 +185,77 @@ def test_label_maps_that_a_format_has_smoothed(form, tmp_path):
     if form not in Image.SAVE:
         pytest.skip(f"Pillow writes no {form} here")
     Image.fromarray(np.eye(16, dtype=np.uint8) * 3).convert("RGB").save(tmp_path / "a.png", form)
-    assert form in LOSSY
+    assert form not in EXACT
     with pytest.raises(DataError, match=rf"a label map in {form}, .* save it as PNG"):
         read_label(tmp_path / "a.png")
+
+
+MASK = np.zeros((32, 32), np.uint8)
+MASK[8:20, 8:20] = 1
+
+
+def written(form, mode="L", **how):
+    file = io.BytesIO()
+    Image.fromarray(255 * MASK if mode == "1" else MASK).convert(mode).save(file, form, **how)
+    return file.getvalue()
+
+
+def pgm(maxval, plain=False):
+    head = f"P{2 if plain else 5}\n32 32\n{maxval}\n".encode()
+    return head + (
+        " ".join(map(str, MASK.flat)).encode() if plain else MASK.astype(">u2" if maxval > 255 else "u1").tobytes()
+    )
+
+
+def tiff(bits, white):
+    """By hand: Pillow writes neither grey of 2 and 4 bits nor, white being the number 0, of any."""
+    row = ["".join(f"{number:0{bits}b}" for number in line) for line in MASK]
+    rows = b"".join(int(line, 2).to_bytes(len(line) // 8, "big") for line in row)
+    short, long = 3, 4
+    tags = [(256, short, 32), (257, short, 32), (258, short, bits), (259, short, 1), (262, short, white),
+            (273, long, 8), (277, short, 1), (278, short, 32), (279, long, len(rows))]  # fmt: skip
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(rows)) + rows + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+STORED = {
+    **{f"PGM up to {maxval}": pgm(maxval) for maxval in (1, 2, 20, 127, 254, 255, 256, 1000, 65535)},
+    **{f"plain PGM up to {maxval}": pgm(maxval, plain=True) for maxval in (1, 20, 255, 1000)},
+    **{f"TIFF of {bits} bits, 0 {'black' if white else 'white'}": tiff(bits, white)
+       for bits in (2, 4, 8) for white in (0, 1)},
+    "TIFF of a bit": tiff(1, 1), "TIFF in LZW": written("TIFF", compression="tiff_lzw"),
+    "PNG of a bit": written("PNG", "1"),
+    **{form: written(form) for form in ("BMP", "GIF", "PCX", "TGA", "SGI", "PNG", "DIB")},
+}  # fmt: skip
+NOT_STORED = {
+    "TIFF with jpeg": written("TIFF", compression="jpeg"), "lossy WebP": written("WEBP", "RGB"),
+    "black is stored as 1": written("PPM", "1"), "which of them is class 1": tiff(1, 0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", STORED)
+def test_the_numbers_that_a_file_stores_are_the_classes(kind, tmp_path):
+    """However few its bits are, and whichever end of them is white: Pillow shows 255 for white."""
+    (tmp_path / "a").write_bytes(STORED[kind])
+    np.testing.assert_array_equal(read_label(tmp_path / "a"), MASK)
+
+
+@pytest.mark.parametrize("kind", NOT_STORED)
+def test_files_that_do_not_tell_the_classes(kind, tmp_path):
+    (tmp_path / "a").write_bytes(NOT_STORED[kind])
+    with pytest.raises(DataError, match=f"{kind}.* save it as PNG"):
+        read_label(tmp_path / "a")
+
+
+def test_colours_in_a_webp_without_loss(tmp_path, rng):
+    label = rng.integers(0, 21, (9, 12), np.uint8)
+    frames = [Image.fromarray(VOC_PALETTE[label])] * 2
+    for more in ({}, {"save_all": True, "append_images": frames[1:]}):
+        frames[0].save(tmp_path / "a.webp", lossless=True, exact=True, **more)
+        np.testing.assert_array_equal(read_label(tmp_path / "a.webp"), label)
+        frames[0].save(tmp_path / "b.webp", quality=90, **more)
+        with pytest.raises(DataError, match="lossy WebP"):
+            read_label(tmp_path / "b.webp")
 
 
 @pytest.mark.parametrize("kind", ["empty", "folder", "circle", "pipe", "unreadable"])
