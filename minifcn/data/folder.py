@@ -103,7 +103,7 @@ def open_folder(folder: Path, split: str) -> PairDataset:
         known = sorted(path.stem for path in folder.glob("*.txt") if path.stem != "classes")
         if split not in known:
             raise DataError(f"{folder}: no split {split!r} ({split}.txt){did_you_mean(split, known)}")
-        stems = read_list(folder / f"{split}.txt", inside=("images",))
+        stems = read_list(folder / f"{split}.txt", inside=("images",), known=pictures_in(images))
     else:
         if split not in ("train", "val"):
             raise DataError(f"{folder}: no {split}.txt, and without split files there are train and val only")

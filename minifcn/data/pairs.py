@@ -7,7 +7,7 @@ maps are written as; reading is the same for all.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -149,26 +149,40 @@ def pictures_in(folder: Path) -> dict[str, Path]:
     return found
 
 
-def read_list(path: Path, inside: Sequence[str] = ()) -> list[str]:
+def read_list(path: Path, inside: Sequence[str] = (), known: Collection[str] = ()) -> list[str]:
     """The stems of a split file: the first word of each line, without folder and suffix; blank lines are skipped.
 
     inside: the names of the folders that pictures may be said to lie in, where not any will do (published lists have
-    paths of their authors' machines).
+    paths of their authors' machines). known: the stems of the pictures there; a line that is one of them as a whole,
+    spaces and dots included, means it.
     """
     lines = read_text(path).splitlines()
-    names = {number: Path(line.split()[0]) for number, line in enumerate(lines, 1) if line.strip()}
-    if not names:
+    listed = {number: _listed(line, inside, known) for number, line in enumerate(lines, 1) if line.strip()}
+    if not listed:
         raise DataError(f"{path}: the split is empty; expected one picture name a line")
-    for number, name in names.items():
+    for number, (name, stem) in listed.items():
         longest = max(name.parts, key=len, default="")
         if len(os.fsencode(longest)) > 255:
             raise DataError(f"{path}, line {number}: a name of {len(longest)} letters, which no file can have")
         if inside and name.parent.name not in ("", *inside):
             raise DataError(
                 f"{path}, line {number}: {name.name} is in a folder of its own, {name.parent.name}; pictures lie in "
-                f"{' or '.join(inside)}/ itself: put it there, and write {name.stem}"
+                f"{' or '.join(inside)}/ itself: put it there, and write {stem}"
             )
-    return [name.stem for name in names.values()]
+    return [stem for _, stem in listed.values()]
+
+
+def _listed(line: str, inside: Sequence[str], known: Collection[str]) -> tuple[Path, str]:
+    """(the picture that a line names, its stem): "my shot 1.png", "frame.0007", "images/a.png labels/a.png", "a 1"."""
+    whole, word = Path(line.strip()), Path(line.split()[0])
+    if not known:  # a published list, whose names have neither spaces nor dots but before suffixes of any kind
+        return word, word.stem
+    meant = [whole, word] if whole.parent.name in ("", *inside) else [word]
+    ends = [(name, stem) for name in meant for stem in (name.name, name.stem)[: 1 + is_picture(name)]]
+    for name, stem in ends:
+        if stem in known:
+            return name, stem
+    return next(((name, stem) for name, stem in reversed(ends) if name.name != stem), (word, word.name))
 
 
 def read_split(folder: Path, split: str) -> list[str]:

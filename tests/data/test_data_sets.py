@@ -109,6 +109,19 @@ def test_a_list_names_pictures_of_the_folder_itself(own):
             open_dataset(f"folder:{own}", "train")
 
 
+def test_names_with_spaces_and_dots_in_a_list(own):
+    """A shot of a phone, a frame of a film; beside each a picture whose name is the first word of its line."""
+    picture, label = sorted((own / "images").iterdir())[0], sorted((own / "labels").iterdir())[0]
+    for stem in ("my shot 1", "my", "frame.0000", "frame"):
+        shutil.copy(picture, own / "images" / f"{stem}.png")
+        shutil.copy(label, own / "labels" / f"{stem}.png")
+    lines = ["my shot 1", "my shot 1.png", "images/my shot 1.png", "frame.0000", "frame.0000.png", "my 1",
+             "images/frame.png labels/frame.png", "frame.0001", "lost shot 2.png"]  # fmt: skip
+    (own / "train.txt").write_text("\n".join(lines))
+    stems = [pair.name for pair in open_dataset(f"folder:{own}", "train").pairs]
+    assert stems == [*["my shot 1"] * 3, *["frame.0000"] * 2, "my", "frame", "frame.0001", "lost shot 2"]
+
+
 def test_samples_that_cannot_be_used(own):
     (own / "train.txt").write_text("p00\np01\np02\np03\nnone\n")
     (own / "labels/p00.png").unlink()
