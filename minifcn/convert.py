@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from minifcn import models, weights
 from minifcn.command import CLASSES, Parser, check_free, classes, natural, padding, reports_errors
+from minifcn.data import VOC_PALETTE
 from minifcn.data.preprocess import mean_from
 from minifcn.errors import ConfigError, WeightsError
 from minifcn.files import sha256
@@ -78,12 +79,43 @@ def _convert(arguments: argparse.Namespace, path: Path) -> int:
     about = {"mean": report.mean, "source": path.name, "sha256": sha256(path)}
     if spec["num_classes"] == source.spec.get("num_classes"):  # they are the same classes
         about |= source.names
+    elif arguments.expand_score:  # they are the first of them
+        about |= _more_names(source.names, spec["num_classes"])
     weights.save(arguments.dst, net, about)
     print(report)
     mean = ", ".join(f"{value:g}" for value in report.mean)
     classes = models.classes_text(spec["num_classes"])
     print(f"{arguments.dst}: {spec['name']}, {spec['preset']}, {classes}; mean {mean} (BGR)")
     return 0
+
+
+def _more_names(names: Mapping[str, Any], counts: int | Mapping[str, int]) -> dict[str, Any]:
+    """`Source.names` for more classes, in each task if there are several: those that are there first, then new ones."""
+    more: dict[str, Callable[[Any, int], list[Any]]] = {"classes": _more_classes, "palette": _more_colours}
+    if not isinstance(counts, Mapping):
+        return {key: more[key](told, counts) for key, told in names.items() if not isinstance(told, Mapping)}
+    by_task = {key: told for key, told in names.items() if isinstance(told, Mapping)}
+    return {
+        key: {task: more[key](told[task], count) for task, count in counts.items() if task in told}
+        for key, told in by_task.items()
+    }
+
+
+def _more_classes(classes: Sequence[str], count: int) -> list[str]:
+    """Names of `count` classes; a new one is called by its number, as a class without a name is everywhere."""
+    found = [*classes][:count]
+    for k in range(len(found), count):
+        found.append(f"class {k}" if f"class {k}" not in found else f"class {k} of {count}")  # no name twice in a file
+    return found
+
+
+def _more_colours(colours: Sequence[Sequence[int]], count: int) -> list[list[int]]:
+    """Colours of `count` classes, of 256 at most: a new one has VOC's of its number, or the next that is not taken."""
+    found = [[*colour] for colour in colours][:count]
+    voc = VOC_PALETTE.tolist()
+    for k in range(len(found), min(count, len(voc))):
+        found.append(next((colour for colour in voc[k:] + voc[:k] if colour not in found), voc[k]))
+    return found
 
 
 def _check_whole(net: Net, report: weights.Report) -> None:
@@ -122,7 +154,9 @@ def _parser() -> Parser:
     parser.add_argument("--preset", metavar="NAME", help="its widths (default: those of SRC)")
     parser.add_argument("--classes", type=classes, metavar="N", help=f"{CLASSES} (default: SRC's, or 21)")
     parser.add_argument(
-        "--expand-score", action="store_true", help="keep SRC's classes as the first of N; new ones score 0"
+        "--expand-score",
+        action="store_true",
+        help="keep SRC's classes, names and colours, as the first of N; new ones score 0",
     )
     parser.add_argument("--input-padding", type=padding, metavar="N", help="100, 'same', ... (default: the preset's)")
     parser.add_argument("--source", choices=ORIGINS, help="whose training a VGG16 by torchvision's names is")

@@ -64,6 +64,31 @@ def test_more_classes(tmp_path, rng, capsys):
     assert score.shape[0] == 7 and not score[5:].any()
 
 
+def test_more_classes_keep_the_names_and_colours_of_the_old_ones(tmp_path, rng):
+    """Predictions of the larger net name and draw what it knows as before; a new class can be told from every other."""
+    files = [str(tmp_path / "old.safetensors"), str(tmp_path / "new.safetensors")]
+    classes, colours = ["sky", "road", "class 5"], [[9, 9, 9], [192, 0, 0], [0, 0, 128]]
+    about = {"classes": classes, "palette": colours}
+    weights.save(files[0], models.build("fcn8s", 3, "tiny", rng=rng), about)
+    assert convert.main([*files, "--classes", "6", "--expand-score"]) == 0
+    told = weights.open_net(files[1])[1]
+    assert told["classes"] == [*classes, "class 3", "class 4", "class 5 of 6"]
+    assert told["palette"][:3] == colours and told["palette"][3] == [128, 128, 0]  # VOC's class 3
+    assert (
+        len({tuple(colour) for colour in told["palette"]}) == len(told["palette"]) == 6
+    )  # VOC's 4 is taken: [0, 0, 128]
+
+
+def test_more_classes_in_one_of_several_tasks(tmp_path, rng):
+    files = [str(tmp_path / "old.safetensors"), str(tmp_path / "new.safetensors")]
+    about = {"classes": {"sem": ["sky", "sea"], "geo": ["up", "down"]}, "palette": {"sem": [[1, 2, 3], [4, 5, 6]]}}
+    weights.save(files[0], models.build("fcn8s", {"sem": 2, "geo": 2}, "tiny", rng=rng), about)
+    assert convert.main([*files, "--classes", "sem=3,geo=2", "--expand-score"]) == 0
+    told = weights.open_net(files[1])[1]
+    assert told["classes"] == {"sem": ["sky", "sea", "class 2"], "geo": ["up", "down"]}
+    assert told["palette"] == {"sem": [[1, 2, 3], [4, 5, 6], [0, 128, 0]]}
+
+
 def test_fewer_classes_are_not_thrown_away(tmp_path, rng, capsys):
     weights.save(tmp_path / "old.safetensors", models.build("fcn8s", 5, "tiny", rng=rng))
     out = tmp_path / "new.safetensors"
