@@ -12,8 +12,9 @@ from benchmarks.engines import ENGINES, USUAL
 from benchmarks.measure import Options
 from benchmarks.opponents import ROOT, Setting
 from minifcn import parallel
-from minifcn.command import Parser, out_folder, positive, reports_errors
+from minifcn.command import Parser, positive, reports_errors
 from minifcn.errors import ConfigError, did_you_mean
+from minifcn.outputs import out_folder
 
 SUBJECTS = {
     "ops": (measure.ops, "each convolution of FCN-8s, forward and both gradients, and every other operation"),

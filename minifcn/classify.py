@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -18,6 +15,7 @@ from minifcn.data import read_image
 from minifcn.errors import ConfigError, MinifcnError
 from minifcn.files import atomic_path
 from minifcn.inspection.heat import heat
+from minifcn.outputs import check_file
 
 ABOUT = """\
 Print the classes that a trained classifier finds in pictures, the most probable first, with their probabilities.
@@ -39,12 +37,11 @@ exit status: 0 all pictures classified; 1 some could not be; 2 nothing was done
 def main(argv: Sequence[str] | None = None) -> int:
     """Classify each picture; 1 if one of them could not be, 2 if none could."""
     arguments = _parser().parse_args(argv)
-    if arguments.heatmap == "":
-        raise ConfigError("--heatmap: expected the name of a file, got ''")
     if arguments.heatmap and len(arguments.pictures) > 1:
         raise ConfigError(f"--heatmap {arguments.heatmap}: is one file; expected one picture, got several")
-    if arguments.heatmap:
-        _check_free(arguments)
+    if arguments.heatmap is not None:
+        reads = (*arguments.pictures, arguments.weights, arguments.labels)
+        check_file("--heatmap", arguments.heatmap, (".png",), arguments.overwrite, reads)
     net, about = open_classifier(arguments.weights, arguments.net, arguments.device, arguments.threads)
     net.convolve_by(arguments.conv)
     for line in about["told"]:
@@ -70,18 +67,6 @@ def main(argv: Sequence[str] | None = None) -> int:
             failed += 1
             print(f"error: {error}" if str(path) in str(error) else f"error: {path}: {error}", file=sys.stderr)
     return 0 if not failed else 1 if failed < len(arguments.pictures) else 2
-
-
-def _check_free(arguments: argparse.Namespace) -> None:
-    """ConfigError if the heatmap would replace a file that is read, or any other unless --overwrite is said."""
-    path = Path(arguments.heatmap)
-    if not os.path.exists(path):
-        return
-    for read in (*arguments.pictures, arguments.weights, arguments.labels):
-        if read and Path(read).exists() and path.samefile(read):
-            raise ConfigError(f"--heatmap {path}: would replace {read}, which is read; choose another name")
-    if not arguments.overwrite:
-        raise ConfigError(f"--heatmap {path}: would be replaced; say --overwrite, or choose another name")
 
 
 def _parser() -> Parser:

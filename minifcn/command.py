@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, NoReturn
 
 from minifcn.backend import Namespace, memory
@@ -174,38 +173,6 @@ def net_given(arguments: argparse.Namespace) -> dict[str, Any]:
     """What `add_net_flags`'s flags said, as arguments of `models.build`."""
     names = ("name", "preset", "num_classes", "input_padding")
     return {name: getattr(arguments, name) for name in names if getattr(arguments, name) is not None}
-
-
-@contextmanager
-def out_folder(out: str) -> Iterator[Path]:
-    """The folder of --out, made before the work if it is not there; what was made and is empty at the end goes again.
-
-    Raises ConfigError if it cannot be made or written to.
-    """
-    if not out:
-        raise ConfigError("--out: expected the name of a folder, got ''")
-    path = Path(out)
-    made = [folder for folder in (path, *path.parents) if not folder.exists()]
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out {out}: cannot make this folder ({error.strerror})") from error
-    if not os.access(path, os.W_OK):
-        raise ConfigError(f"--out {out}: this folder may not be written to")
-    try:
-        yield path
-    finally:
-        for folder in made:
-            with suppress(OSError):  # it is not empty
-                folder.rmdir()
-
-
-def check_free(src: Path, dst: Path, overwrite: bool) -> None:
-    """ConfigError if DST would replace SRC, or any other file unasked."""
-    if dst.exists() and src.exists() and dst.samefile(src):
-        raise ConfigError(f"{dst}: is SRC itself; name another DST")
-    if dst.exists() and not overwrite:
-        raise ConfigError(f"{dst} would be replaced; say --overwrite, or name another DST")
 
 
 LARGEST = 1 << 20  # pixels along a side; shapes are exact integers, so this only guards against slips

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from minifcn import models, weights
-from minifcn.command import CLASSES, Parser, check_free, classes, natural, padding, reports_errors
+from minifcn.command import CLASSES, Parser, classes, natural, padding, reports_errors
 from minifcn.data import VOC_PALETTE
 from minifcn.data.preprocess import mean_from
 from minifcn.errors import ConfigError, WeightsError
 from minifcn.files import sha256
 from minifcn.net import Net
+from minifcn.outputs import check_file
 from minifcn.weights import known, opening, table
 from minifcn.weights.inspection import describe
 from minifcn.weights.names import ENDS
@@ -56,10 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if arguments.src is None or arguments.inspect == (arguments.dst is not None):
         raise ConfigError("convert: expected SRC and DST, or --inspect and SRC")
-    if not arguments.inspect and Path(arguments.dst).suffix != ".safetensors":
-        raise ConfigError(f"{arguments.dst}: weights are written as .safetensors; name it so")
     if not arguments.inspect:  # before anything is downloaded
-        check_free(Path(arguments.src), Path(arguments.dst), arguments.overwrite)
+        check_file("DST", arguments.dst, (".safetensors",), arguments.overwrite, [arguments.src])
     path = known.local(arguments.src)
     if arguments.inspect:
         print(describe(path, arguments.source))

@@ -19,7 +19,6 @@ from minifcn.command import (
     add_net_flags,
     memory_budget,
     net_given,
-    out_folder,
     positive,
     reports_errors,
 )
@@ -29,6 +28,7 @@ from minifcn.files import atomic_path
 from minifcn.inference import evaluate, open_fcn, remarks
 from minifcn.inspection import plots
 from minifcn.metrics import ConfusionMatrix, table
+from minifcn.outputs import check_free, out_folder
 from minifcn.training.scan import left_out, usable
 from minifcn.training.sets import Subset
 
@@ -43,6 +43,7 @@ pictures before anything is divided. With --out DIR it also writes
   confusion.png  that matrix as a picture
 
 For a net of several tasks there is a table for each, and the files are scores-TASK.csv and so on.
+Files that are there already are not replaced unless you say --overwrite.
 """
 EXAMPLES = """\
 examples
@@ -64,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         dataset = Subset(dataset, arguments.limit)  # as train's --val-limit: first these, then without the bad ones
     for line in remarks(arguments.weights, net, about):
         print(line, file=sys.stderr)
+    if arguments.out:
+        names = [task.name for task in tasks_of(dataset)]
+        check_free([Path(arguments.out, file) for name in names for file in _files(name)], arguments.overwrite)
     with nullcontext() if arguments.out is None else out_folder(arguments.out) as out:
         if arguments.skip_bad:
             whole = dataset
@@ -75,15 +79,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         assert confusions is not None  # nothing asks it to stop
         for task, confusion in zip(tasks_of(dataset), confusions, strict=True):
             print(table(confusion.scores(), task.classes, task.name))
-            end = f"-{task.name}" if task.name else ""
             if out is not None:
-                write(confusion, task.classes, out, end)
-                print(f"\nwritten to {out}: scores{end}.csv, confusion{end}.csv, confusion{end}.png")
+                write(confusion, task.classes, out, task.name)
+                print(f"\nwritten to {out}: {', '.join(_files(task.name))}")
     return 0
 
 
-def write(confusion: ConfusionMatrix, classes: Sequence[str], out: Path, end: str = "") -> None:
-    """Write scores.csv, confusion.csv and confusion.png into the folder `out`; their names, less the suffix, end so."""
+def write(confusion: ConfusionMatrix, classes: Sequence[str], out: Path, task: str = "") -> None:
+    """Write scores.csv, confusion.csv and confusion.png into the folder `out`; of a named task scores-TASK.csv, ..."""
+    table_file, counts_file, picture = (out / file for file in _files(task))
     scores = confusion.scores()
     whole = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
     rows: list[Sequence] = [("measure", "class", "value")]
@@ -91,10 +95,15 @@ def write(confusion: ConfusionMatrix, classes: Sequence[str], out: Path, end: st
     for measure in ("iu", "accuracy", "share"):
         values = getattr(scores, f"class_{measure}")
         rows += [(measure, name, _number(value)) for name, value in zip(classes, values, strict=True)]
-    _write_csv(out / f"scores{end}.csv", rows)
+    _write_csv(table_file, rows)
     counts = [[name, *row] for name, row in zip(classes, confusion.matrix.tolist(), strict=True)]
-    _write_csv(out / f"confusion{end}.csv", [["truth \\ prediction", *classes], *counts])
-    plots.confusion(confusion, classes, out / f"confusion{end}.png")
+    _write_csv(counts_file, [["truth \\ prediction", *classes], *counts])
+    plots.confusion(confusion, classes, picture)
+
+
+def _files(task: str) -> tuple[str, str, str]:
+    end = f"-{task}" if task else ""
+    return f"scores{end}.csv", f"confusion{end}.csv", f"confusion{end}.png"
 
 
 def _write_csv(path: Path, rows: Sequence[Sequence]) -> None:
@@ -119,6 +128,7 @@ def _parser() -> Parser:
         help="leave out the pictures that cannot be used; they are counted and listed, each with its reason",
     )
     parser.add_argument("--out", metavar="DIR", help="folder for scores.csv, confusion.csv and confusion.png")
+    parser.add_argument("--overwrite", action="store_true", help="replace results that are there already")
     add_net_flags(parser)
     add_memory_flag(parser)
     add_device_flags(parser)

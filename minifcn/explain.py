@@ -16,12 +16,13 @@ from minifcn.command import (
     parse_size,
     reports_errors,
 )
-from minifcn.errors import ConfigError, MemoryLimitError
+from minifcn.errors import MemoryLimitError
 from minifcn.files import atomic_path
 from minifcn.inspection.answers import answers
 from minifcn.inspection.drawing import draw
 from minifcn.inspection.summary import size, summarise
 from minifcn.net import Net
+from minifcn.outputs import check_file
 
 ABOUT = """\
 Print every layer of a net for pictures of one size: its output, its window, where it looks in the picture,
@@ -56,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print what the net is and costs; draw it if asked to."""
     arguments = _parser().parse_args(argv)
     width, height = parse_size(arguments.size)
+    if arguments.svg is not None:
+        check_file("--svg", arguments.svg, (".svg",), arguments.overwrite)
     net = models.build(
         arguments.net,
         arguments.classes,
@@ -73,8 +76,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     classes = models.classes_text(net.spec["num_classes"])
     about = f"{arguments.net}{kind}, {net.spec['preset']}, {classes}{at}"
     title = f"{about}: a picture {width} wide, {height} high"
-    if arguments.svg == "":
-        raise ConfigError("--svg: expected the name of a file, got ''")
     if arguments.svg is not None:  # first, so that a bad name is told before pages of table
         with atomic_path(arguments.svg) as beside:
             beside.write_text(draw(net, shape, title), encoding="utf-8")
@@ -125,6 +126,7 @@ def _parser() -> Parser:
     add_conv_flag(parser)
     parser.add_argument("--classes", type=classes, default=21, metavar="N", help=CLASSES + " (default: 21)")
     parser.add_argument("--svg", metavar="FILE", help="also draw the net's graph as an SVG picture")
+    parser.add_argument("--overwrite", action="store_true", help="replace a drawing that is there already")
     return parser
 
 

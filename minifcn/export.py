@@ -15,7 +15,6 @@ from minifcn import limits, models, weights
 from minifcn.command import (
     Parser,
     add_net_flags,
-    check_free,
     memory_budget,
     natural,
     net_given,
@@ -30,6 +29,7 @@ from minifcn.layers import Shape
 from minifcn.net import Net
 from minifcn.onnxfile import NEWEST, OLDEST, OPSET, Form, compare, session, table, verify, write
 from minifcn.onnxfile.comparison import HAS_RUNTIME, TOLERANCE
+from minifcn.outputs import check_file
 
 ABOUT = """\
 Write a net as ONNX, for products that run without minifcn. One file takes pictures of any number and size. Inputs,
@@ -64,10 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return table.main(arguments.table, arguments.seed)
     if arguments.weights is None or arguments.out is None:
         raise ConfigError("export: expected WEIGHTS and NET.onnx")
-    out = Path(arguments.out)
-    if out.suffix != ".onnx":
-        raise ConfigError(f"{out}: expected a name that ends in .onnx")
-    check_free(Path(arguments.weights), out, arguments.overwrite)
+    out = check_file("NET.onnx", arguments.out, (".onnx",), arguments.overwrite, [arguments.weights])
     net, about = weights.open_net(arguments.weights, net_given(arguments))
     check_input(arguments.weights, about)
     for line in (*about.pop("told"), *(f"assumed {line}" for line in about.pop("assumed"))):

@@ -30,6 +30,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     ...     beside.write_text("all of it or nothing")
     """
     path = Path(path)
+    if not path.name:  # ".", "/"
+        raise MinifcnError(f"{path}: is a folder; expected the name of a file")
     folder = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
     beside = folder / path.name
     _remove_stale(path)

@@ -21,7 +21,6 @@ from minifcn.command import (
     add_net_flags,
     memory_budget,
     net_given,
-    out_folder,
     plain,
     positive,
     reports_errors,
@@ -33,6 +32,7 @@ from minifcn.files import atomic_path
 from minifcn.inference import label_maps, open_fcn, remarks, tasks_of
 from minifcn.inspection.plots import overlay
 from minifcn.net import Net
+from minifcn.outputs import check_free, out_folder
 
 ABOUT = """\
 Label every pixel of pictures of any size and mode with a trained net. For each picture two files appear in DIR:
@@ -162,10 +162,7 @@ def _file(name: str, task: Task, suffix: str) -> str:
 
 def _check_free(out: Path, names: Iterable[str], tasks: Sequence[Task], overwrite: bool) -> None:
     files = [out / _file(name, task, suffix) for name in names for task in tasks for suffix in (LABEL, OVERLAY)]
-    there = [file for file in files if file.exists()]
-    if there and not overwrite:
-        more = f" and {counted(len(there) - 1, 'more file')}" if len(there) > 1 else ""
-        raise ConfigError(f"{there[0]}{more} would be replaced; say --overwrite, or choose another --out")
+    check_free(files, overwrite)
 
 
 def _contents(label: np.ndarray, classes: Sequence[str]) -> str:

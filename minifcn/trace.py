@@ -40,6 +40,7 @@ from minifcn.inspection.tracing.packing import SIDES
 from minifcn.inspection.tracing.targets import class_of
 from minifcn.layers import Shape
 from minifcn.net import Net
+from minifcn.outputs import check_file
 
 ABOUT = """\
 Run a trained net over a picture and back, and write what happened as one HTML page that needs no network and no
@@ -71,7 +72,8 @@ TARGETS = 3
 def main(argv: Sequence[str] | None = None) -> int:
     """Trace the net and write the page."""
     arguments = _parser().parse_args(argv)
-    _check_out(arguments)
+    reads = (arguments.picture, arguments.weights, arguments.labels)
+    check_file("--out", arguments.out, (".html", ".htm"), arguments.overwrite, reads)
     net, about = open_trained(arguments.weights, net_given(arguments), arguments.device, arguments.threads)
     net.convolve_by(arguments.conv)
     labels_pixels = net.spec["name"] in models.FCNS
@@ -182,24 +184,6 @@ def _command(arguments: argparse.Namespace) -> tuple[str, str]:
 def _no_flag(path: str) -> str:
     """A file whose name begins with "-" is taken for a flag unless a folder stands before it."""
     return f"./{path}" if path.startswith("-") else path
-
-
-def _check_out(arguments: argparse.Namespace) -> None:
-    """ConfigError if the page would replace a file that is read, or any other unless --overwrite is said."""
-    if not arguments.out:
-        raise ConfigError("--out: expected the name of a file, got ''")
-    path = Path(arguments.out)
-    if not path.parent.is_dir():
-        raise ConfigError(f"--out {path}: there is no folder {path.parent}; make it, or choose another name")
-    if not path.exists():
-        return
-    if path.is_dir():
-        raise ConfigError(f"--out {path}: is a folder; expected the name of a file, such as {path / 'trace.html'}")
-    for read in (arguments.picture, arguments.weights, arguments.labels):
-        if read and Path(read).exists() and path.samefile(read):
-            raise ConfigError(f"--out {path}: would replace {read}, which is read; choose another name")
-    if not arguments.overwrite:
-        raise ConfigError(f"--out {path}: would be replaced; say --overwrite, or choose another name")
 
 
 def _pixel(text: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "minifcn"
 
 #: From the ground up. A room that is not named here is on the ground that `UPPER` gives.
 FLOORS = (
-    {"errors", "files", "matfile"},
+    {"errors", "files", "matfile", "outputs"},
     {"backend"},
     {"window", "coords", "parallel", "workspace"},
     {"kernels"},

@@ -94,6 +94,8 @@ def test_what_is_refused(trained, photo, tmp_path, capsys):
         ([trained, photo, "--labels", str(tmp_path)], "cannot be read as text"),
         ([trained, photo, photo, "--heatmap", "h.png"], "expected one picture"),
         ([trained, photo, "--heatmap", ""], "--heatmap: expected the name of a file"),
+        ([trained, photo, "--heatmap", ".", "--overwrite"], "--heatmap .: is a folder; expected the name of a file"),
+        ([trained, photo, "--heatmap", "h.jpg"], "--heatmap h.jpg: expected a name that ends in .png"),
         ([trained, photo, "--net", "fcn8s"], "expected a classifier, one of vgg16, alexnet, googlenet"),
         ([trained, photo, "--net", "alexnet"], "its name is 'googlenet'"),
         ([str(rgb), photo], "made for RGB pictures"),

@@ -110,12 +110,12 @@ def test_no_file_is_replaced_unasked(torchvision, tmp_path, capsys):
     out = tmp_path / "a.safetensors"
     out.write_bytes(b"mine")
     assert convert.main([str(torchvision), str(out)]) == 2
-    assert "a.safetensors would be replaced; say --overwrite" in capsys.readouterr().err
+    assert "a.safetensors: would be replaced; say --overwrite" in capsys.readouterr().err
     assert out.read_bytes() == b"mine"
     assert convert.main([str(torchvision), str(out), "--overwrite"]) == 0
     before = out.read_bytes()
     assert convert.main([str(out), str(tmp_path / "." / "a.safetensors"), "--overwrite"]) == 2
-    assert "is SRC itself" in capsys.readouterr().err and out.read_bytes() == before
+    assert f"would replace {out}, which is read" in capsys.readouterr().err and out.read_bytes() == before
 
 
 def test_no_net_is_written_that_is_in_part_of_chance(tmp_path, rng, capsys):
@@ -214,7 +214,7 @@ def test_what_is_refused(torchvision, tmp_path, capsys):
         ([], "expected SRC and DST, or --inspect and SRC"),
         ([other], "expected SRC and DST"),
         ([other, out, "--inspect"], "expected SRC and DST"),
-        ([other, str(tmp_path / "a.npz")], "weights are written as .safetensors"),
+        ([other, str(tmp_path / "a.npz")], "a.npz: expected a name that ends in .safetensors"),
         ([str(tmp_path / "no.pth"), out], "no.pth: cannot be read"),
         ([str(tmp_path / "text.caffemodel"), out], "text.caffemodel: not a whole caffemodel"),
         ([other, out, "--mean", "grey"], "--mean: expected three numbers, such as 104,117,123, got 'grey'"),
@@ -222,7 +222,8 @@ def test_what_is_refused(torchvision, tmp_path, capsys):
         ([other, out, "--to", "fcn9s"], "invalid choice: 'fcn9s'"),
         ([other, out, "--preset", "vgg17"], "vgg17"),
         ([other, out, "--to", "googlenet"], "widths of its layers are of none"),
-        ([other, str(tmp_path / "no" / "a.safetensors")], "cannot be written"),
+        ([other, str(tmp_path / "no" / "a.safetensors")], "there is no folder"),
+        ([other, ""], "DST: expected the name of a file, got ''"),
         (["vgg16-torchvison", out], "did you mean 'vgg16-torchvision'"),
         ([str(tmp_path), out], "this is a folder"),
         (["--inspect", str(tmp_path)], "this is a folder"),

@@ -113,6 +113,22 @@ def test_the_command_prints_and_writes_the_same_scores(tmp_path, capsys):
     Image.open(folder / "confusion.png").verify()
 
 
+def test_scores_replace_nothing_unless_asked(tmp_path, capsys, monkeypatch):
+    data, out = "shapes:size=40,val=1", tmp_path / "scores"
+    weights = save_fcn(tmp_path / "weights.safetensors", open_shapes("size=40,val=1", "val").classes)
+    out.mkdir()
+    (out / "scores.csv").write_text("mine")
+    command = [weights, "--data", data, "--out", str(out)]
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "evaluate", lambda *args, **kwargs: pytest.fail("has begun to work"))
+        assert evaluate.main(command) == 2
+    assert f"{out / 'scores.csv'} would be replaced; say --overwrite" in capsys.readouterr().err
+    assert [path.name for path in out.iterdir()] == ["scores.csv"] and (out / "scores.csv").read_text() == "mine"
+    assert evaluate.main([*command, "--overwrite"]) == 0
+    assert evaluate.main(command) == 2
+    assert "scores.csv and 2 more files would be replaced" in capsys.readouterr().err
+
+
 def test_nothing_to_measure_is_an_empty_cell(tmp_path):
     confusion = metrics.ConfusionMatrix(3)
     confusion.matrix[0, 0] = 5

@@ -37,6 +37,15 @@ def test_draws(tmp_path, capsys):
     assert [p.name for p in tmp_path.iterdir()] == ["net.svg"]
 
 
+def test_a_drawing_replaces_nothing_unless_asked(tmp_path, capsys):
+    path, command = tmp_path / "net.svg", ["fcn8s", "--preset", "tiny", "--size", "96", "--svg"]
+    path.write_text("mine")
+    assert explain.main([*command, str(path)]) == 2
+    assert "net.svg: would be replaced; say --overwrite" in capsys.readouterr().err and path.read_text() == "mine"
+    assert explain.main([*command, str(path), "--overwrite"]) == 0
+    assert ElementTree.parse(path).getroot().get("width")
+
+
 @pytest.mark.parametrize(("text", "size"), [("500x375", (500, 375)), ("1X2", (1, 2)), ("96", (96, 96))])
 def test_size_is_width_then_height(text, size):
     assert explain.parse_size(text) == size
@@ -65,6 +74,9 @@ def test_bad_sizes(text):
         (["fcn8s", "--sizes", "3x3"], "did you mean '--size'"),
         (["vgg16", "--size", "9x9"], "fc6"),
         (["fcn8s", "--svg", ""], "--svg: expected"),
+        (["fcn8s", "--svg", "."], r"--svg \.: is a folder; expected the name of a file"),
+        (["fcn8s", "--svg", "/"], "--svg /: is a folder; expected the name of a file"),
+        (["fcn8s", "--svg", "weights.safetensors"], r"weights.safetensors: expected a name that ends in \.svg"),
         (["fcn8s", "--svg", "no/such/folder/net.svg"], "no/such/folder"),
     ],
 )

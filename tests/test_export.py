@@ -80,7 +80,7 @@ def test_there_and_back(trained, capsys):
     assert convert.main(["net.onnx", "more.safetensors", "--classes", "4", "--expand-score"]) == 0
     net, about = weights.open_net("back.safetensors")
     assert about["classes"] == NAMES and about["mean"] == MEAN and about["source"] == "net.onnx"
-    assert "classes" not in weights.open_net("more.safetensors")[1]
+    assert weights.open_net("more.safetensors")[1]["classes"] == [*NAMES, "class 3"]
     for name, param in trained.params.items():
         np.testing.assert_array_equal(net.params[name].data, param.data, strict=True)
 
@@ -115,12 +115,12 @@ def test_weights_of_another_framework(tmp_path, rng, capsys):
 
 
 WRONG = {
-    "no name that ends in .onnx": (["w.safetensors", "net.pb"], "expected a name that ends in .onnx"),
+    "no name that ends in .onnx": (["w.safetensors", "net.pb"], "NET.onnx net.pb: expected a name that ends in .onnx"),
     "nothing to write": (["w.safetensors"], "expected WEIGHTS and NET.onnx"),
     "an opset that is too old": (["w.safetensors", "net.onnx", "--opset", "9"], "expected one of 11 to 21"),
     "a size of nothing": (["w.safetensors", "net.onnx", "--fixed-size", "0x9"], "--fixed-size 0x9: expected WIDTHx"),
     "no weights": (["no.safetensors", "net.onnx"], "no.safetensors: cannot be read"),
-    "no such folder": (["w.safetensors", "no/net.onnx"], "check that the folder exists"),
+    "no such folder": (["w.safetensors", "no/net.onnx"], "there is no folder no; make it"),
 }
 
 
@@ -143,7 +143,8 @@ def test_nothing_is_replaced_unasked(trained, tmp_path, capsys):
     assert "say --overwrite" in error_of(capsys, "w.safetensors", "net.onnx")
     assert (tmp_path / "net.onnx").read_bytes() == b"mine"
     assert export.main(["w.safetensors", "net.onnx", "--overwrite"]) == 0
-    assert "is SRC itself" in error_of(capsys, "net.onnx", "net.onnx", "--overwrite")
+    told = error_of(capsys, "net.onnx", "net.onnx", "--overwrite")
+    assert "NET.onnx net.onnx: would replace net.onnx, which is read" in told
 
 
 def broken_write(path, net, about, form):

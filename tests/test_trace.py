@@ -131,6 +131,7 @@ def test_the_real_googlenet_knows_its_cat(tmp_path):
         (["--labels", "gone.txt"], "gone.txt: cannot be read"),
         (["--out", ""], "expected the name of a file"),
         (["--out", "."], "is a folder"),
+        (["--out", "t.txt"], "--out t.txt: expected a name that ends in .html"),
         (["--out", "gone/trace.html"], "there is no folder gone"),
     ],
 )

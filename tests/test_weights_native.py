@@ -247,6 +247,12 @@ def test_files_have_the_rights_of_any_new_file(net, path, tmp_path):
     assert os.stat(path).st_mode == os.stat(tmp_path / "plain").st_mode
 
 
+@pytest.mark.parametrize("path", [".", "/", ""])
+def test_a_folder_is_no_name_of_a_file(path):
+    with pytest.raises(MinifcnError, match="is a folder; expected the name of a file"), atomic_path(path):
+        pytest.fail("has begun to work")
+
+
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "note.txt"
     path.write_text("old")

@@ -20,6 +20,7 @@ from minifcn.course.submissions import collect
 from minifcn.course.table import Table
 from minifcn.errors import ConfigError, counted
 from minifcn.files import atomic_path
+from minifcn.outputs import out_folder
 
 _DESCRIPTION = """\
 Assignments, each made of one solved source: zips for students and for Gradescope, grades for a folder of submissions,
@@ -100,26 +101,26 @@ def _assignment(arguments: argparse.Namespace, name: str) -> Assignment:
 
 def _build(arguments: argparse.Namespace) -> int:
     assignment = _assignment(arguments, arguments.name)
-    built = build(assignment)
-    out = Path(arguments.out)
-    out.mkdir(parents=True, exist_ok=True)
-    for path in write(assignment, built, out):
-        print(path)
+    with out_folder(arguments.out) as out:
+        built = build(assignment)
+        for path in write(assignment, built, out):
+            print(path)
     print(f"the solution has 100 of 100 points, in {counted(len(built.solution.outcomes), 'case')}")
     return 0
 
 
 def _solved(arguments: argparse.Namespace) -> int:
     assignment = _assignment(arguments, arguments.name)
-    build(assignment)  # refuses a marker that is mis-spelt, and a solution that loses points
-    out = Path(arguments.out)
-    out.mkdir(parents=True, exist_ok=True)
-    if there := [name for name in assignment.solved if (out / name).exists()]:
-        raise ConfigError(f"solved: {out / there[0]} is there already, and may be somebody's work; give another --out")
-    for name, source in assignment.solved.items():
-        with atomic_path(out / name) as beside:
-            beside.write_text(markers.solved(source), encoding="utf-8")
-        print(out / name)
+    with out_folder(arguments.out) as out:
+        if there := [name for name in assignment.solved if (out / name).exists()]:
+            raise ConfigError(
+                f"solved: {out / there[0]} is there already, and may be somebody's work; give another --out"
+            )
+        build(assignment)  # refuses a marker that is mis-spelt, and a solution that loses points
+        for name, source in assignment.solved.items():
+            with atomic_path(out / name) as beside:
+                beside.write_text(markers.solved(source), encoding="utf-8")
+            print(out / name)
     return 0
 
 

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
-from minifcn.command import Parser, out_folder, reports_errors
+from minifcn.command import Parser, reports_errors
 from minifcn.errors import ConfigError, did_you_mean
 from minifcn.experiments.runs import Unfinished
+from minifcn.outputs import out_folder
 
 #: Name -> what it measures, and where the paper does.
 NAMES = {

@@ -52,6 +52,17 @@ def test_solved_files_have_no_markers_and_take_nobodys_place(tmp_path, capsys):
     assert (tmp_path / "out" / "toy.py").read_text() == "mine"
 
 
+@pytest.mark.parametrize("command", ["build", "solved"])
+def test_a_folder_that_cannot_be_made_is_told_before_the_work(command, tmp_path, capsys, monkeypatch):
+    toy.make(tmp_path)
+    (tmp_path / "README.md").write_text("mine")
+    monkeypatch.setattr("minifcn.course.__main__.build", lambda assignment: pytest.fail("has begun to work"))
+    for out in (tmp_path / "README.md", tmp_path / "README.md" / "x"):
+        assert main([command, "toy", "--out", str(out), "--assignments", str(tmp_path)]) == 2
+        assert f"error: --out {out}: cannot make this folder" in capsys.readouterr().err
+    assert (tmp_path / "README.md").read_text() == "mine"
+
+
 def test_a_solution_that_loses_a_point_is_not_built(tmp_path):
     body = "    # BEGIN SOLUTION\n    import numpy\n    return x + numpy.random.rand()\n    # END SOLUTION\n"
     with pytest.raises(ConfigError, match=r"the solution loses points, in \d of 2 cases\. a, twice"):
