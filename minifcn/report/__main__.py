@@ -59,9 +59,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = Run.read(arguments.run)
     out = _out(arguments.out, run)
     dataset = run.dataset(arguments.data, arguments.split)
+    nets = run.trained()
     for note in run.notes:  # the page has them, too
         print(note)
-    nets = run.trained()
     views: list[View] = []
     sources: list[Trained] = []  # of each view
     for trained in nets:
@@ -98,7 +98,7 @@ def _write(
     photos, pictures = album(dataset, choices, MOST - len(str(curves)))
     first = sources.index(sources[-1])  # what is shown first: of the last net, the first task
     body = [
-        sections.head(run, views[first], dataset),
+        sections.head(run, views[first], sources[first], dataset),
         sections.navigation(bool(run.rows)),
         page.tag(
             "main",

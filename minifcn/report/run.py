@@ -92,14 +92,36 @@ class Run:
             before = scan.read(self.folder.path)
             dataset, bad = scan.usable(whole, net, before.get("train" if config.overfit else "val"))
         except DataError as error:
-            hint = "" if data else f" (as {self.folder.config} says; if the data lie elsewhere now: --data KIND:DIR)"
-            raise DataError(f"{error}{hint}") from error
+            raise DataError(f"{error}{'' if data else self._hint(split)}") from error
         if bad:
             self.notes.append(scan.left_out(whole, len(bad)))
         return dataset
 
+    def _hint(self, split: str | None) -> str:
+        """Whose word it is that data cannot be opened by: the flag's if they can be without it, else the settings'."""
+        if split:
+            try:
+                evaluation_set(self.config)
+            except DataError:
+                pass
+            else:
+                return f" (as --split {split} says)"
+        return f" (as {self.folder.config} says; if the data lie elsewhere now: --data KIND:DIR)"
+
     def trained(self) -> list[Trained]:
-        """The net of each stage that has one, the last stage's last. ConfigError if there is none at all."""
+        """The net of each stage that has one, the last stage's last. ConfigError if there is none at all.
+
+        Adds a note of each stage that is over and has none.
+        """
+        found = self._trained()
+        kept = {each.stage.net for each in found}
+        for stage in self.stages[: found[-1].stage.index]:
+            if stage.net not in kept:
+                path = self.folder.stage_weights(stage.net)
+                self.notes.append(f"{path.name} is missing: the stage {stage.net} is left out")
+        return found
+
+    def _trained(self) -> list[Trained]:
         last = self.stages[-1]
         files = {stage.net: self.folder.stage_weights(stage.net) for stage in self.stages[:-1]}
         left = [Trained(s, files[s.net], s.end) for s in self.stages[:-1] if files[s.net].is_file()]

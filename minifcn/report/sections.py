@@ -23,16 +23,20 @@ from minifcn.report.scoring import RANKS, View
 NOTHING = "–"  # noqa: RUF001
 
 
-def head(run: Run, view: View, dataset: Dataset) -> HTML:
-    """The title, what the run has come to in one line, and what is missing."""
-    config, last = run.config, run.stages[-1]
-    made = f"{run.step:,} of {last.end:,} steps" if run.rows else f"{last.end:,} steps"
+def head(run: Run, view: View, trained: Trained, dataset: Dataset) -> HTML:
+    """The title, what the run has come to in one line, and what is missing. trained: what is shown first."""
+    config, end = run.config, run.stages[-1].end
+    least = trained.step if run.finished else f"{trained.step:,} or more of {end:,}"
+    made = f"{run.step:,} of {end:,} steps" if run.rows else f"{least} steps"
     said = f"{config.net}, {config.preset}, trained on {config.data} {config.split}, {made}"
     if run.rows:
         said += f" in {_duration(run.rows[-1]['seconds'])}"
     notes = list(run.notes)
     if not run.finished:
-        notes.insert(0, f"This run is not finished: {made}. What is below is of the weights that it had by then.")
+        why = f"This run is not finished: {made}."
+        if not run.folder.weights.is_file() and max(run.step, trained.step) >= end:
+            why = f"{run.folder.weights.name} is missing, though this run has made all of its {end:,} steps."
+        notes.insert(0, f"{why} What is below is of {_where(trained)} of step {trained.step:,}.")
     seen = counted(len(view.pictures), "picture")
     if len(view.pictures) < len(dataset):
         notes.append(f"Scored on the first {seen} of {len(dataset)}.")
@@ -222,8 +226,11 @@ def _bar(value: float, colour: str, percent: bool = False) -> HTML:
 
 
 def _which(trained: Trained) -> str:
-    where = "the checkpoint" if trained.saved else trained.path.name
-    return f"{trained.stage.net} after step {trained.step:,}, from {where}"
+    return f"{trained.stage.net} after step {trained.step:,}, from {_where(trained)}"
+
+
+def _where(trained: Trained) -> str:
+    return "the checkpoint" if trained.saved else trained.path.name
 
 
 def _share(value: float) -> str:

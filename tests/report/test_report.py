@@ -102,8 +102,21 @@ def test_a_run_of_stages_shows_each(tmp_path, capsys):
     again = aboutruns.data_of(tmp_path / "run" / "report.html")
     assert [view["matrix"] for view in again["views"]] == [view["matrix"] for view in made["views"]]
     text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert "This run is not finished: 2 of 2 steps" in text
+    assert "not finished" not in text
+    assert "weights.safetensors is missing, though this run has made all of its 2 steps." in text
+    assert "What is below is of the checkpoint of step 2." in text
     assert "fcn8s after step 2, from the checkpoint" in text
+
+    # The first stage's weights are gone.
+    first = tmp_path / "run" / "weights-fcn32s.safetensors"
+    first.rename(tmp_path / "first")
+    capsys.readouterr()
+    assert main([str(tmp_path / "run"), "--pictures", "1"]) == 0
+    assert [view["title"] for view in aboutruns.data_of(tmp_path / "run" / "report.html")["views"]] == ["fcn8s"]
+    told = "weights-fcn32s.safetensors is missing: the stage fcn32s is left out"
+    assert told in capsys.readouterr().out
+    assert told in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    (tmp_path / "first").rename(first)
 
     # Its log without its last rows, one of them damaged.
     log.write_text("\n".join([*lines[:2], "x,y", "2,0.1"]))
@@ -118,6 +131,28 @@ def test_a_run_of_stages_shows_each(tmp_path, capsys):
     (tmp_path / "run" / "checkpoint.safetensors").unlink()
     assert main([str(tmp_path / "run")]) == 0  # of the first stage alone
     assert len(aboutruns.data_of(tmp_path / "run" / "report.html")["views"]) == 1
+    text = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "1 of 2 steps. What is below is of weights-fcn32s.safetensors of step 1." in text
+
+
+def test_a_run_that_was_killed_says_whose_step_it_shows(tmp_path):
+    """The log knows of more steps than the checkpoint, whose weights they are."""
+    run = tmp_path / "run"
+    assert (
+        train.main(["--iterations", "2", "--batch-size", "1", "--data", "shapes:size=40,val=2", "--out", str(run)]) == 0
+    )
+    (run / "weights.safetensors").unlink()
+    config = run / "config.toml"
+    config.write_text(config.read_text().replace("iterations = 2", "iterations = 2000"))
+    lines = (run / "log.csv").read_text().splitlines()
+    (run / "log.csv").write_text("\n".join([*lines, "3" + lines[-1][1:], ""]))
+    assert main([str(run), "--pictures", "1"]) == 0
+    text = (run / "report.html").read_text(encoding="utf-8")
+    assert "This run is not finished: 3 of 2,000 steps. What is below is of the checkpoint of step 2." in text
+    (run / "log.csv").unlink()
+    assert main([str(run), "--pictures", "1"]) == 0
+    text = (run / "report.html").read_text(encoding="utf-8")
+    assert "This run is not finished: 2 or more of 2,000 steps. What is below is of the checkpoint of step 2." in text
 
 
 def test_a_run_without_a_log_has_no_curves(tmp_path):
@@ -166,7 +201,7 @@ def finished(tmp_path_factory):
         (["--out", "page.txt"], "expected the name of an HTML file"),
         (["--out", "nowhere/page.html"], "there is no folder nowhere"),
         (["--data", "shapez"], "did you mean"),
-        (["--split", "tests"], "no split 'tests'"),
+        (["--split", "tests"], "there are train, val (as --split tests says)"),
         (["--data", "camvid:nowhere"], "nowhere: no such folder"),
         (["--pictures", "0"], "at least 1"),
         (["--rank", "mood"], "mean-iu"),
