@@ -45,15 +45,21 @@ const album = (() => {
       const [truth, prediction] = focus.map((k) => view.classes[k]);
       const found = cards.filter((one) => one.count > 0).sort((a, b) => b.count - a.count);
       const title = focus[0] === focus[1] ? `${truth}, rightly` : `${truth} called ${prediction}`;
-      const back = page.tag("button", { type: "button", click: () => { focus = null; arrange(); } }, "Show the worst and the best again");
+      const back = page.tag("button", { type: "button", click: () => { focus = null; arrange(); stand(); } }, "Show the worst and the best again");
       const about = page.tag("p", { class: "focus" },
         found.length
           ? `${found.length > 1 ? `${found.length} pictures on this page, those with most of it first` : "1 picture on this page"}. All else is darkened. `
           : "No picture on this page has it. ", back);
       const parts = found.length ? grid(title, about, found) : [page.tag("h3", null, title), about];
       list.replaceChildren(...parts);
-      list.querySelector("h3").setAttribute("tabindex", "-1");
-      list.querySelector("h3").focus({ preventScroll: true });
+      stand();
+    }
+
+    // What had the focus is gone: it goes on from the head of what is new.
+    function stand() {
+      const head = list.querySelector("h3");
+      head?.setAttribute("tabindex", "-1");
+      head?.focus({ preventScroll: true });
     }
 
     home.replaceChildren(choice, key(view), list);
@@ -97,6 +103,7 @@ const album = (() => {
     });
     const frame = page.tag("div", { class: "frame" }, Object.values(layers), mask, line, names, slider);
     frame.style.setProperty("--ratio", photo.width / photo.height);
+    frame.classList.toggle("narrow", Math.min(photo.width / photo.height, photo.height / photo.width / 2) < 0.1); // too narrow for the knob
     frame.classList.toggle("thin", photo.width < 0.4 * photo.height || photo.height < 0.12 * photo.width);
     const note = page.tag("span", { class: "faint" });
     const larger = page.tag("button", { type: "button", class: "plain", "aria-pressed": "false", "aria-label": `enlarge ${photo.name}`,

@@ -2,7 +2,7 @@
 // The curves: loss, measures and learning rate over the steps, with one zoom and one cursor for all.
 const charts = (() => {
   const HEIGHT = { loss: 230, measures: 210, lr: 100 };
-  const LEFT = 58, RIGHT = 14, TOP = 10, NAMES = 16, BOTTOM = 26;
+  const LEAST_LEFT = 44, GAP = 8, RIGHT = 14, TOP = 10, NAMES = 16, BOTTOM = 26;
   const DASHES = { mean_iu: null, pixel_accuracy: "7 4", frequency_weighted_iu: "8 3 2 3", mean_accuracy: "2 4" };
   const COLOURS = {
     mean_iu: "--blue", pixel_accuracy: "--green", frequency_weighted_iu: "--orange", mean_accuracy: "--vermilion",
@@ -13,7 +13,7 @@ const charts = (() => {
     const packed = await Promise.all(names.map((name) => page.unpack(curves[name])));
     const log = Object.fromEntries(names.map((name, k) => [name, packed[k].values]));
     const first = log.step[0] - 1, last = log.step[log.step.length - 1];
-    const state = { from: first, to: Math.max(last, first + 1), cursor: null };
+    const state = { from: first, to: Math.max(last, first + 1), cursor: null, left: LEAST_LEFT };
     const panels = [
       panel("Loss", HEIGHT.loss, [
         { name: "each step", x: log.step, y: log.loss, colour: "--sky", width: 1, opacity: 0.55 },
@@ -46,6 +46,8 @@ const charts = (() => {
     }
 
     function redraw() {
+      const wide = measured(all);
+      state.left = Math.max(LEAST_LEFT, ...panels.flatMap((each) => each.labels(state)).map((text) => Math.ceil(wide(text)) + GAP + 2));
       for (const each of panels) each.draw(all.clientWidth, state, curves.stages);
       point(state.cursor);
     }
@@ -86,15 +88,17 @@ const charts = (() => {
     let held = null; // where a drag began: {svg, x}
     const stepAt = (event, svg) => {
       const box = svg.getBoundingClientRect();
-      const share = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT);
+      const share = (event.clientX - box.left - state.left) / (box.width - state.left - RIGHT);
       return state.from + Math.max(0, Math.min(1, share)) * (state.to - state.from);
     };
-    for (const { svg, select } of panels) {
+    function follow(event, svg) {
+      point(nearest(stepAt(event, svg)));
+      page.show(told(state.cursor), event.clientX, event.clientY);
+    }
+    for (const { svg } of panels) {
       svg.addEventListener("pointermove", (event) => {
-        const step = stepAt(event, svg);
-        if (held) for (const each of panels) each.select(held.step, step, state);
-        point(nearest(step));
-        page.show(told(state.cursor), event.clientX, event.clientY);
+        if (held) for (const each of panels) each.select(held.step, stepAt(event, svg), state);
+        follow(event, svg);
       });
       svg.addEventListener("pointerdown", (event) => {
         if (event.button || event.pointerType === "touch") return;
@@ -107,11 +111,23 @@ const charts = (() => {
         const step = stepAt(event, svg), moved = Math.abs(event.clientX - held.x) > 5, from = held.step;
         held = null;
         for (const each of panels) each.select(null);
-        if (moved) zoom(Math.min(from, step), Math.max(from, step));
+        if (moved) {
+          zoom(Math.min(from, step), Math.max(from, step));
+          follow(event, svg);
+        }
         all.focus({ preventScroll: true });
       });
       svg.addEventListener("pointerleave", () => { point(null); page.hide(); });
-      svg.addEventListener("dblclick", () => zoom(first, last));
+      svg.addEventListener("dblclick", (event) => {
+        zoom(first, last);
+        follow(event, svg);
+      });
+    }
+    // The readout beside the cursor, wherever that stands now.
+    function beside() {
+      const box = panels[0].svg.getBoundingClientRect();
+      const share = (log.step[state.cursor] - state.from) / (state.to - state.from);
+      page.show(told(state.cursor), box.left + state.left + (box.width - state.left - RIGHT) * share, box.top + 20);
     }
     all.addEventListener("keydown", (event) => {
       const centre = state.cursor === null ? (state.from + state.to) / 2 : log.step[state.cursor];
@@ -119,16 +135,13 @@ const charts = (() => {
       const jump = Math.max(1, Math.round(span / (event.shiftKey ? 10 : 100)));
       const moves = { ArrowLeft: -jump, ArrowRight: jump, Home: -1e12, End: 1e12 };
       if (event.key in moves) {
-        const step = Math.max(state.from, Math.min(state.to, centre + moves[event.key]));
-        point(nearest(step));
-        const box = panels[0].svg.getBoundingClientRect();
-        const x = box.left + LEFT + (box.width - LEFT - RIGHT) * ((step - state.from) / span);
-        page.show(told(state.cursor), x, box.top + 20);
+        point(nearest(Math.max(state.from, Math.min(state.to, centre + moves[event.key]))));
       } else if (event.key === "+" || event.key === "=") zoom(centre - span / 4, centre + span / 4);
       else if (event.key === "-") zoom(centre - span, centre + span);
       else if (event.key === "0") zoom(first, last);
       else return;
       event.preventDefault();
+      if (state.cursor !== null) beside();
     });
     all.addEventListener("focusout", () => { point(null); page.hide(); });
     new ResizeObserver(redraw).observe(all);
@@ -147,18 +160,27 @@ const charts = (() => {
       page.tag("figcaption", null, page.tag("h3", null, title), page.tag("ul", { class: "legend" }, legend)), svg);
     let x, cursor, selection;
 
+    // The numbers at the left for the steps that are shown, and where they stand.
+    function levels(state) {
+      const [low, high, log] = range ? [...range, false] : limits(series, state);
+      const at = log ? powers(low, high) : ticks(low, high, height < 150 ? 3 : 5);
+      return { low, high, log, at, texts: short(at, log) };
+    }
+    const labels = (state) => levels(state).texts;
+
     function draw(width, state, stages) {
-      const inner = Math.max(10, width - LEFT - RIGHT), foot = height - BOTTOM;
+      const { left } = state;
+      const inner = Math.max(10, width - left - RIGHT), foot = height - BOTTOM;
       const named = stages.length > 1 && height > 150; // the stages' names stand above what is drawn
       const top = TOP + (named ? NAMES : 0);
-      x = (step) => LEFT + ((step - state.from) / (state.to - state.from)) * inner;
-      const [low, high, log] = range ? [...range, false] : limits(series, state);
+      x = (step) => left + ((step - state.from) / (state.to - state.from)) * inner;
+      const { low, high, log, at, texts } = levels(state);
       const scale = log ? Math.log10 : (value) => value;
       const y = (value) => foot - ((scale(value) - scale(low)) / (scale(high) - scale(low))) * (foot - top);
       const parts = [];
-      for (const tick of log ? powers(low, high) : ticks(low, high, height < 150 ? 3 : 5)) {
-        parts.push(page.svg("line", { x1: LEFT, x2: width - RIGHT, y1: y(tick), y2: y(tick), class: "grid" }));
-        parts.push(page.svg("text", { x: LEFT - 8, y: y(tick) + 4, "text-anchor": "end" }, page.number(tick)));
+      for (const [k, tick] of at.entries()) {
+        parts.push(page.svg("line", { x1: left, x2: width - RIGHT, y1: y(tick), y2: y(tick), class: "grid" }));
+        parts.push(page.svg("text", { x: left - GAP, y: y(tick) + 4, "text-anchor": "end" }, texts[k]));
       }
       if (axis) {
         for (const tick of ticks(state.from, state.to, Math.max(2, inner / 110))) {
@@ -170,12 +192,12 @@ const charts = (() => {
           parts.push(page.svg("line", { x1: x(tick), x2: x(tick), y1: foot, y2: foot + 5, class: "grid" }));
         }
       }
-      const inside = page.svg("svg", { x: LEFT, y: 0, width: inner + 5, height, viewBox: `${LEFT} 0 ${inner + 5} ${height}` });
+      const inside = page.svg("svg", { x: left, y: 0, width: inner + 5, height, viewBox: `${left} 0 ${inner + 5} ${height}` });
       if (stages.length > 1) {
         for (const { net, start, end } of stages) {
           if (start >= state.to || end <= state.from) continue;
           if (start > state.from) inside.append(page.svg("line", { x1: x(start), x2: x(start), y1: TOP, y2: foot, class: "stage" }));
-          if (named) inside.append(page.svg("text", { x: Math.max(x(start), LEFT) + 5, y: TOP + 5, class: "stage" }, net));
+          if (named) inside.append(page.svg("text", { x: Math.max(x(start), left) + 5, y: TOP + 5, class: "stage" }, net));
         }
       }
       for (const each of series) {
@@ -204,7 +226,7 @@ const charts = (() => {
       selection.setAttribute("x", Math.min(x(from), x(to)));
       selection.setAttribute("width", Math.abs(x(to) - x(from)));
     }
-    return { figure, svg, draw, point, select };
+    return { figure, svg, labels, draw, point, select };
   }
 
   const measure = (value) => (Number.isFinite(value) ? value.toFixed(4) : page.number(null));
@@ -213,6 +235,23 @@ const charts = (() => {
     stroke: `var(${colour})`, "stroke-width": width, "stroke-dasharray": dash, "stroke-opacity": opacity,
     "stroke-linejoin": "round",
   });
+
+  // Round numbers as an axis has them, none longer than it must be: very large and very small ones with a power of ten.
+  function short(ticks, log) {
+    const most = Math.max(...ticks.map(Math.abs));
+    return ticks.map((tick) => {
+      const size = log ? tick : most;
+      const text = !tick ? "0" : size < 1e-3 || size >= 1e5 ? tick.toExponential() : tick.toLocaleString("en", { maximumSignificantDigits: 12 });
+      return text.replace(/-/g, "−").replace("e+", "e");
+    });
+  }
+
+  // What measures text as the charts write it, in pixels.
+  function measured(home) {
+    const context = document.createElement("canvas").getContext("2d");
+    context.font = `12px ${getComputedStyle(home).fontFamily}`;
+    return (text) => context.measureText(text).width;
+  }
 
   const lastOf = (values) => [...values].reverse().find(Number.isFinite) ?? NaN;
 

@@ -8,8 +8,12 @@ const confusion = (() => {
   function percent(share) {
     if (share === 0) return "0 %";
     if (share < 0.0005) return "under 0.1 %";
-    return share < 0.0995 ? `${(100 * share).toFixed(1)} %` : `${Math.round(100 * share)} %`;
+    if (share > 0.9995 && share < 1) return "over 99.9 %"; // 100 only where it is all
+    return share < 0.0995 || (share >= 0.995 && share < 1) ? `${(100 * share).toFixed(1)} %` : `${Math.round(100 * share)} %`;
   }
+
+  // In a cell, where there is no room for more.
+  const whole = (share) => String(share === 1 ? 100 : Math.min(99, Math.round(100 * share)));
 
   function short(count) {
     if (count < 1e4) return String(count);
@@ -42,7 +46,7 @@ const confusion = (() => {
       view.classes.map((_, j) => {
         const shown = share(i, j);
         const cell = page.tag("td", { role: "gridcell", tabindex: i || j ? -1 : 0, "data-row": i, "data-column": j });
-        cell.className = [i === j ? "right" : "wrong", shown > 0.62 && "strong", !totals[i] && "empty"].filter(Boolean).join(" ");
+        cell.className = [i === j ? "right" : "wrong", !totals[i] && "empty"].filter(Boolean).join(" ");
         cell.style.setProperty("--share", shown ? 0.06 + 0.94 * shown : 0);
         cells.push(cell);
         return cell;
@@ -55,7 +59,7 @@ const confusion = (() => {
     function write() {
       cells.forEach((cell, k) => {
         const i = Math.floor(k / size), j = k % size, count = counts[k];
-        const text = relative ? (share(i, j) >= 0.005 ? String(Math.round(100 * share(i, j))) : "") : count ? short(count) : "";
+        const text = relative ? (share(i, j) >= 0.005 ? whole(share(i, j)) : "") : count ? short(count) : "";
         cell.textContent = size <= WRITTEN ? text : "";
       });
       for (const [button, on] of [[shares, relative], [pixels, !relative]]) button.setAttribute("aria-pressed", on);
@@ -68,7 +72,7 @@ const confusion = (() => {
       const entries = order.map((k) => {
         const i = Math.floor(k / size), j = k % size;
         return page.tag("li", null, page.tag("button", { type: "button", click: () => chosen(i, j) },
-          page.tag("span", null, percent(share(i, j)).replace("under ", "<")), page.tag("span", null, `of ${view.classes[i]} is called ${view.classes[j]}`),
+          page.tag("span", null, percent(share(i, j)).replace("under ", "<").replace("over ", ">")), page.tag("span", null, `of ${view.classes[i]} is called ${view.classes[j]}`),
           page.tag("span", null, `${short(counts[k])} pixels`)));
       });
       return page.tag("div", { class: "most" }, page.tag("h3", null, "Most pixels are lost by"), page.tag("ol", null, entries));

@@ -7,12 +7,14 @@ import numpy as np
 import published
 import pytest
 from aboutruns import unpacked
+from PIL import Image
 
 from minifcn.report.__main__ import main
 
 pytestmark = pytest.mark.browser
 
 PIXELS = "(canvas) => [...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data]"
+MINUS = "\N{MINUS SIGN}"
 EVIL = "</script><img src=x onerror=window.caught=1> \"'&amp;<b>"
 
 
@@ -90,6 +92,16 @@ def test_curves_tell_their_numbers_and_zoom(plain, open_report):
     assert float(charts.first.locator("rect.selection").get_attribute("width")) == pytest.approx(400, abs=2)
     shown.mouse.up()
     assert charts.first.locator("path").first.get_attribute("d") != before
+    wide = charts.first.evaluate(
+        "(svg) => svg.querySelector('svg').x.baseVal.value"
+    )  # where the numbers at the left end
+    first, last = (
+        (left - wide) / (box["width"] - wide - 14) * 40 for left in (100, 500)
+    )  # steps 0 to 40, 14 px at the right
+    there = round(
+        first + (last - first) * (500 - wide) / (box["width"] - wide - 14)
+    )  # under the pointer, where it is now
+    assert readout(shown).startswith(f"step {there}\n")
     whole.click()
     assert whole.is_hidden()
     assert charts.first.locator("path").first.get_attribute("d") == before
@@ -107,6 +119,92 @@ def test_curves_tell_their_numbers_and_zoom(plain, open_report):
     shown.keyboard.press("+")
     charts.first.dblclick()
     assert whole.is_hidden()
+
+
+def test_numbers_at_the_left_of_curves_are_not_cut(open_report, tmp_path):
+    run = aboutruns.a_run(tmp_path / "run", rows=6, iterations=6)
+    rows = (run / "log.csv").read_text().splitlines()
+    for loss, rate, said in (
+        ("2500000", "1e-10", ["2e6", f"1e{MINUS}10"]),
+        ("0.00002", "0.0001", [f"2e{MINUS}5", f"1e{MINUS}4"]),
+    ):
+        changed = [line.split(",") for line in rows[1:]]
+        (run / "log.csv").write_text("\n".join([rows[0], *(",".join([c[0], loss, rate, *c[3:]]) for c in changed), ""]))
+        assert main([str(run)]) == 0
+        shown = open_report(run / "report.html", width=400)
+        labels = shown.locator(".chart > svg > text[text-anchor=end]")
+        assert set(said) <= set(labels.all_text_contents())
+        left = shown.locator(".chart > svg").first.bounding_box()["x"]
+        assert min(labels.nth(k).bounding_box()["x"] for k in range(labels.count())) >= left
+
+
+#: The contrast of each number in the matrix with what is behind it, by WCAG 2.
+CONTRASTS = """() => {
+    const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    const over = (...colours) => {
+        for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+        const line = (value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4);
+        const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map((value) => line(value / 255));
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const card = getComputedStyle(document.querySelector("section")).backgroundColor;
+    const found = [];
+    for (const cell of document.querySelectorAll(".matrix td")) {
+        for (let share = 0; share <= 100; share += 1) {
+            cell.style.setProperty("--share", share / 100);
+            const { color, backgroundColor } = getComputedStyle(cell);
+            const [light, dark] = [over(color), over(card, backgroundColor)].sort((a, b) => b - a);
+            found.push((light + 0.05) / (dark + 0.05));
+        }
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_numbers_in_the_matrix_are_legible(scheme, plain, open_report):
+    found = open_report(plain, scheme=scheme).evaluate(CONTRASTS)
+    assert len(found) == 9 * 101 and min(found) >= 4.5
+
+
+def test_a_hundred_percent_is_all(plain, open_report):
+    shown = open_report(plain)
+    said = shown.evaluate("[0, 0.0001, 0.05, 0.5, 0.994, 0.996, 0.99999, 1].map((share) => confusion.percent(share))")
+    assert said == ["0 %", "under 0.1 %", "5.0 %", "50 %", "99 %", "99.6 %", "over 99.9 %", "100 %"]
+    written = """() => {
+        const home = document.createElement("div");
+        confusion.draw(home, { classes: ["a", "b"] }, [9999, 1, 0, 5], () => {});
+        return [...home.querySelectorAll("td")].map((cell) => cell.textContent);
+    }"""
+    assert shown.evaluate(written) == ["99", "", "", "100"]
+
+
+@pytest.mark.parametrize("width", [360, 600])
+def test_the_table_of_classes_is_whole_in_a_narrow_window(width, open_report, tmp_path):
+    folder = aboutruns.hostile_folder(tmp_path / "pictures", "")
+    (folder / "classes.txt").write_text(
+        "background\na class of a long name, number 1\na class of a long name, number 2\n"
+    )
+    run = aboutruns.a_run(tmp_path / "run", data=f"folder:{folder}", val_split="train", overlap="allow")
+    assert main([str(run)]) == 0
+    shown = open_report(run / "report.html", width=width)
+    whole = "(inner) => inner.scrollWidth <= inner.clientWidth"
+    assert shown.locator(".wide:has(table.classes)").evaluate(whole)
+    names = shown.locator("table.classes tbody th")
+    assert all(names.nth(k).evaluate(whole) for k in range(3))
+
+
+def test_a_very_thin_picture_is_not_covered_by_the_knob(open_report, tmp_path):
+    for part, channels in (("images", (3,)), ("labels", ())):
+        (tmp_path / "thin" / part).mkdir(parents=True)
+        for name in "abcd":
+            Image.fromarray(np.zeros((400, 8, *channels), np.uint8)).save(tmp_path / "thin" / part / f"{name}.png")
+    (tmp_path / "thin" / "classes.txt").write_text("one\ntwo\n")
+    run = aboutruns.a_run(tmp_path / "run", data=f"folder:{tmp_path / 'thin'}", val_split="train", overlap="allow")
+    assert main([str(run)]) == 0
+    shown = open_report(run / "report.html")
+    knob = "getComputedStyle(document.querySelector('.card .line'), '::after').display"
+    assert shown.evaluate(knob) == "none"
 
 
 def test_the_table_of_classes_sorts(plain, open_report):
@@ -155,6 +253,7 @@ def test_a_cell_of_the_matrix_says_what_it_is_and_shows_its_pictures(plain, open
     assert clear == counts[0]  # all others are darkened
     shown.get_by_role("button", name="Show the worst").click()
     assert shown.locator("#album h3").all_text_contents() == ["Worst", "Best"]
+    assert shown.evaluate("document.activeElement.textContent") == "Worst"
     assert shown.locator(".card").count() == 2
 
     shown.locator(".matrix td").first.focus()
