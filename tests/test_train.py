@@ -22,7 +22,7 @@ from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError
 from minifcn.layers import Param
 from minifcn.optim import MomentumSGD
 from minifcn.train import build, main
-from minifcn.training import checks, dry_run, session
+from minifcn.training import checks, dry_run, session, sizes
 from minifcn.training.interrupt import Interrupt
 from minifcn.training.objective import Objective
 from minifcn.training.sets import augmentation, open_sets
@@ -363,7 +363,7 @@ def test_what_does_not_fit_the_memory_is_told_before_a_batch_is_made(tmp_path, c
 def test_the_memory_is_told_for_pictures_as_large_as_they_may_become():
     for settings, side in (({}, 32), ({"scale": 1.5}, 48), ({"crop": 20}, 20), ({"crop": 20, "overfit": 2}, 32)):
         config = TrainConfig(data="shapes:size=32,train=2", batch_size=3, **settings)
-        assert dry_run.batch_shape(config, open_sets(config)[0]) == (3, 3, side, side)
+        assert dry_run.batch_shape(config, sizes.largest(sizes.looked_at(open_sets(config)[0]))) == (3, 3, side, side)
 
 
 def test_folders_are_named_after_date_net_and_data(tmp_path, monkeypatch):

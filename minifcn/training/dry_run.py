@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+from collections.abc import Sequence
 
 import numpy as np
 
-from minifcn import models
+from minifcn import limits, models
 from minifcn.backend import Namespace
 from minifcn.command import memory_budget
 from minifcn.config import TrainConfig
@@ -15,23 +15,27 @@ from minifcn.data import IGNORE, Batch
 from minifcn.data.check import examine
 from minifcn.data.dataset import Dataset, tasks_of
 from minifcn.distributed import Group
-from minifcn.errors import DataError
+from minifcn.errors import MemoryLimitError
+from minifcn.layers import Shape
 from minifcn.net import Net
 from minifcn.training.objective import Objective
 from minifcn.training.sets import Subset
+from minifcn.training.sizes import LOOKED_AT, Sized
 
-LOOKED_AT = 200  # samples of each set; `minifcn data check` reads all
 
+def batch_shape(config: TrainConfig, largest: Sequence[Sized], processes: int = 1) -> tuple[int, int, int, int]:
+    """(N, 3, H, W) of the largest batch, before one is made: of crops, or of pictures at their largest under --scale.
 
-def batch_shape(config: TrainConfig, train: Dataset, processes: int = 1) -> tuple[int, int, int, int]:
-    """(N, 3, H, W) of batches, before one is made: of crops, or of the first picture at its largest under --scale.
-
-    N: the largest share that one of the processes has.
+    The tallest picture and the widest may come together, and all of a batch are padded to the largest of it; a batch of
+    one is the picture itself. largest: as of `sizes.largest`. N: the largest share that one of the processes has.
     """
     pictures = -(-config.batch_size // processes)
     if config.crop and not config.overfit:
         return pictures, 3, config.crop, config.crop
-    height, width = _largest(config, train)
+    sides = [(sized.height, sized.width) for sized in largest]
+    if config.batch_size == 1:
+        sides = [max(sides, key=math.prod)]
+    height, width = (_scaled(config, max(lengths)) for lengths in zip(*sides, strict=True))
     return pictures, 3, height, width
 
 
@@ -41,27 +45,72 @@ def available(limit: int | None, xp: Namespace, group: Group) -> int:
     return free if limit is not None or xp is not np else free // group.local_size
 
 
-def crop_warnings(config: TrainConfig, train: Dataset) -> list[str]:
+def crop_warnings(config: TrainConfig, largest: Sequence[Sized]) -> list[str]:
     """A line if crops are larger than pictures ever become."""
     if not config.crop or config.overfit:
         return []
-    height, width = _largest(config, train)
+    width, height = (_scaled(config, side) for side in (largest[-1].width, largest[0].height))
     if config.crop <= max(height, width):
         return []
     return [
-        f"warning: crop {config.crop}: the first picture has at most {width}x{height} pixels; what a crop has beyond "
+        f"warning: crop {config.crop}: pictures have at most {width}x{height} pixels; what a crop has beyond "
         "is ignored, and takes time and memory"
     ]
 
 
-def _largest(config: TrainConfig, train: Dataset) -> tuple[int, int]:
-    """(height, width) of the first picture, at its largest under --scale."""
-    for i in range(min(len(train), LOOKED_AT)):
-        with suppress(DataError):  # told when its batch is made, or by `report`
-            scale = 1 if config.overfit else config.scale
-            height, width = (round(side * scale) for side in train[i].label.shape)
-            return height, width
-    raise DataError(f"{train.name}: no sample that can be read; `minifcn data check SPEC` tells why")
+def _scaled(config: TrainConfig, side: int) -> int:
+    """The most pixels that a side becomes."""
+    return round(side * (1 if config.overfit else config.scale))
+
+
+def check(net: Net, shape: tuple[int, ...], available: int, config: TrainConfig, largest: Sequence[Sized]) -> None:
+    """MemoryLimitError if training on batches of this shape does not fit; it names the pictures that make them large.
+
+    largest: the training set's largest pictures.
+    """
+    try:
+        net.plan(*net.input_shapes(shape), limit=available)
+    except MemoryLimitError as error:
+        if (config.crop and not config.overfit) or not largest[0].name:
+            raise
+        if config.batch_size == 1:
+            names = str(max(largest, key=lambda sized: sized.height * sized.width))
+        else:
+            names = " and ".join(dict.fromkeys(map(str, (largest[0], largest[-1]))))
+        raise MemoryLimitError(f"{error}. The largest: {names}; --crop takes pieces of pictures") from error
+
+
+def check_evaluation(net: Net, available: int, largest: Sequence[Sized]) -> None:
+    """MemoryLimitError, naming the picture, if evaluating it amid the training does not fit: velocities stay there.
+
+    largest: the evaluation set's largest pictures.
+    """
+
+    def need(shapes: tuple[Shape, ...]) -> int:
+        plan = net.plan(*shapes)
+        return plan.inference_bytes + 4 * plan.parameters
+
+    for sized in largest:
+        shapes = net.input_shapes((1, 3, sized.height, sized.width))
+        try:
+            limits.check(need, tuple(shapes), available, f"evaluating {net.spec['name']} while it is trained")
+        except MemoryLimitError as error:
+            if not sized.name:
+                raise
+            raise MemoryLimitError(
+                f"{error}. It is {sized}: make it smaller, or evaluate on others (--val-split, --val-limit)"
+            ) from error
+
+
+def evaluation_warnings(nets: Sequence[Net], available: int, largest: Sequence[Sized]) -> list[str]:
+    """A line for each net whose evaluation would not fit, as `check_evaluation` says it."""
+    lines = []
+    for net in nets:
+        try:
+            check_evaluation(net, available, largest)
+        except MemoryLimitError as error:
+            lines.append(f"warning: {error}")
+    return lines
 
 
 def memory(net: Net, shape: tuple[int, ...], available: int) -> tuple[bool, list[str]]:

@@ -2,8 +2,8 @@
 
 A file that is cut off shows only when it is decoded, so each is; threads share the work. What was found stays in the
 run folder: data.json, with the sizes and times of all files, and skipped.csv where samples were left out. A run that
-goes on reads the files again only if one of them has changed since, and refuses to go on with other samples than it
-began with. Sets that are drawn, such as shapes, have no files.
+goes on reads the files again only if one of them has changed since, or lies elsewhere, and refuses to go on with other
+samples than it began with: with other names, or other content. Sets that are drawn, such as shapes, have no files.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import csv
 import hashlib
 import json
 import os
+import re
 import time
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,21 +32,28 @@ from minifcn.errors import LISTED, CheckpointError, DataError, ShapeError, count
 from minifcn.files import atomic_path
 from minifcn.net import Net
 from minifcn.training.sets import Subset
+from minifcn.training.sizes import Sized, largest, looked_at
 from minifcn.training.stages import net_of, stages_of
 
 DATA, SKIPPED = "data.json", "skipped.csv"
 LEFT_OUT = "left out, since they cannot be used"
+_PICTURE = re.compile(r"(\d{1,7})x(\d{1,7}):([0-9a-f]{8})", re.ASCII)
 SMALL = 128  # pixels of a side from which on every net can see a picture
 
 
 @dataclass(frozen=True)
 class Findings:
-    """What reading a set has shown. `samples` is a hash of the names, `files` one of paths, sizes and times."""
+    """What reading a set has shown. `samples` is a hash of the names, `files` one of paths, sizes and times.
+
+    pictures: of each sample "WIDTHxHEIGHT:CRC", the CRC-32 of its files' content, with "-" for one that cannot be used;
+    none of a minifcn that did not look.
+    """
 
     count: int
     samples: str
     files: str
     bad: dict[int, str]  # the number of a sample -> why it cannot be used
+    pictures: tuple[str, ...] = ()
 
     def fits(self, dataset: Dataset) -> bool:
         """Whether it is about the samples of this set."""
@@ -59,6 +68,19 @@ class Scan:
         usable = {name: without(dataset, findings.get(name)) for name, dataset in sets.items()}
         self.train, self.val = usable["train"], usable.get("val", usable["train"])
         self._sets, self._findings = sets, findings
+
+    def largest(self, name: str) -> list[Sized]:
+        """The largest pictures of "train" or "val", as `sizes.largest`; of files that have not been read, of a few."""
+        name = name if name in self._sets else "train"  # under --overfit there is but one
+        found, dataset = self._findings.get(name), self._sets[name]
+        if found is None:
+            return largest(looked_at(dataset))
+        of = dict(enumerate(zip(_names(dataset), found.pictures, strict=True)))
+        return largest(
+            Sized(f"{sample} of {dataset.name}", int(size[2]), int(size[1]))
+            for i, (sample, text) in of.items()
+            if i not in found.bad and (size := _PICTURE.fullmatch(text))
+        )
 
     def skipped(self) -> list[tuple[str, str, str]]:
         """(set, sample, reason) of what is left out."""
@@ -170,27 +192,30 @@ def examined(
     """
     pairs = pairs_of(dataset) or []
     samples, files = _hash(pair.name for pair in pairs), _hash(_stamps(pairs))
-    if before is not None and (before.samples, before.files) == (samples, files):
+    if before is not None and before.pictures and (before.samples, before.files) == (samples, files):
         return before
 
-    def problem(i: int) -> str | None:
+    def looked(i: int) -> tuple[str, str | None]:
         try:
-            fit(dataset[i])
+            sample = dataset[i]
+            fit(sample)
+            height, width = sample.label.shape
+            return f"{width}x{height}:{_content(pairs[i]):08x}", None
         except DataError as error:
-            return str(error)
-        return None
+            return "-", str(error)
 
     pool = ThreadPoolExecutor(parallel.get_threads(), thread_name_prefix="minifcn-scan")
     try:
-        results = pool.map(problem, range(len(pairs)))
+        results = pool.map(looked, range(len(pairs)))
         # disable=None: a bar on a terminal, nothing in a log
         bar = tqdm(results, f"reading {dataset.name}", len(pairs), unit="sample", leave=False, disable=None)
-        bad = {i: reason for i, reason in enumerate(bar) if reason is not None}
+        pictures, reasons = zip(*bar, strict=True)
     finally:  # Ctrl-C, too: nothing more is begun
         pool.shutdown(cancel_futures=True)
+    bad = {i: reason for i, reason in enumerate(reasons) if reason is not None}
     if len(bad) == len(pairs):
         raise DataError(f"{dataset.name}: no sample of {len(pairs)} can be used; the first: {printable(bad[0])}")
-    return Findings(len(pairs), samples, files, bad)
+    return Findings(len(pairs), samples, files, bad, pictures)
 
 
 def without(dataset: Dataset, findings: Findings | None) -> Dataset:
@@ -225,7 +250,11 @@ def read(folder: Path) -> dict[str, Findings]:
 
 def _json(findings: dict[str, Findings]) -> str:
     about = {
-        name: {**vars(found), "bad": {str(i): reason for i, reason in found.bad.items()}}
+        name: {
+            **vars(found),
+            "bad": {str(i): reason for i, reason in found.bad.items()},
+            "pictures": " ".join(found.pictures),  # on one line
+        }
         for name, found in findings.items()
     }
     return json.dumps(about, indent=1)
@@ -236,8 +265,13 @@ def _parsed(text: str) -> dict[str, Findings]:
     findings = {}
     for name, value in json.loads(text).items():
         bad = {int(i): reason for i, reason in value["bad"].items()}
-        findings[name] = Findings(value["count"], value["samples"], value["files"], bad)
+        pictures = tuple(value.get("pictures", "").split())
+        findings[name] = Findings(value["count"], value["samples"], value["files"], bad, pictures)
         sound = type(value["count"]) is int and all(0 <= i < value["count"] for i in bad)
+        if pictures and not (
+            len(pictures) == value["count"] and all(p == "-" or _PICTURE.fullmatch(p) for p in pictures)
+        ):
+            raise ValueError("sizes of pictures that cannot be")
         if not sound or not all(isinstance(reason, str) for reason in bad.values()):
             raise ValueError("numbers or reasons of samples that cannot be")
     return findings
@@ -249,7 +283,7 @@ def _as_before(folder: Path, dataset: Dataset, found: Findings, before: Findings
     must: it may be no other. Raises CheckpointError if it is, or if a sample cannot be used that could be.
     """
     on = "a run goes on with the samples that it began with"
-    end = f"{on}: put the files back, or begin another run (--init takes this one's weights)"
+    end = f"{on}: put the files back{_relative(dataset)}, or begin another run (--init takes this one's weights)"
     if before is None or not before.fits(dataset):
         if must:
             had = f"{before.count} samples" if before else "another set"
@@ -267,7 +301,30 @@ def _as_before(folder: Path, dataset: Dataset, found: Findings, before: Findings
     if better := sorted(before.bad.keys() - found.bad.keys()):
         told = ", ".join(printable(names[i]) for i in better[:LISTED]) + " ..." * (len(better) > LISTED)
         print(f"{dataset.name}: {told} can be used now, and stay out: {on}", flush=True)
-    return Findings(found.count, found.samples, found.files, before.bad)
+    _compare(folder, dataset, found, before, end if must else "")
+    return Findings(found.count, found.samples, found.files, before.bad, found.pictures)
+
+
+def _compare(folder: Path, dataset: Dataset, found: Findings, before: Findings, end: str) -> None:
+    """CheckpointError if files have other content than when the run began; of those that are evaluated on, a line.
+
+    Their paths and times may be others: data sets are moved and copied.
+    """
+    names = _names(dataset)
+    both = enumerate(zip(before.pictures, found.pictures, strict=False))  # nothing before: a run of an older minifcn
+    if not (other := [names[i] for i, (old, new) in both if i not in before.bad and old != new]):
+        return
+    which = ", ".join(printable(name) for name in other[:3]) + f" and {len(other) - 3} more" * bool(other[3:])
+    what = f"{dataset.name}: {counted(len(other), 'sample')} with other content than when the run began: {which}"
+    if end:
+        raise CheckpointError(f"{folder}: {what}; {end}")
+    print(f"{what}; scores from here on cannot be compared with those before", flush=True)
+
+
+def _relative(dataset: Dataset) -> str:
+    """How else files may have become others."""
+    paths = [pair.image for pair in pairs_of(dataset) or []]
+    return "" if all(map(os.path.isabs, paths)) else ", or go to the folder that the run was started in"
 
 
 def _shrunk(config: TrainConfig) -> Callable[[int, int], tuple[int, int]]:
@@ -320,6 +377,19 @@ def _names(dataset: Dataset) -> list[str]:
 
 def _files(pair: Pair) -> Iterable[str | os.PathLike[str]]:
     return pair.image, pair.label, *pair.more_labels, *pair.beside.values()
+
+
+def _content(pair: Pair) -> int:
+    """The CRC-32 of a sample's files, one after another."""
+    code = 0
+    for path in _files(pair):
+        try:
+            with open(path, "rb") as file:
+                while block := file.read(1 << 20):
+                    code = zlib.crc32(block, code)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    return code
 
 
 def _sizes(pairs: Sequence[Pair]) -> Iterable[str]:

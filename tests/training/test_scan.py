@@ -12,9 +12,11 @@ import pytest
 from PIL import Image
 
 from minifcn import data, evaluate, train
+from minifcn.config import TrainConfig
 from minifcn.data import pairs, write_label
 from minifcn.report.__main__ import main as report
 from minifcn.training import scan, session
+from minifcn.training.sets import open_sets
 
 FLAGS = [
     "--net", "fcn-googlenet", "--batch-size", "2", "--iterations", "3", "--eval-every", "0", "--threads", "1",
@@ -197,6 +199,43 @@ def test_what_has_become_unusable_ends_it(begun, sample, capsys):
     assert {path.name: path.read_bytes() for path in (begun / "run").iterdir()} == before
 
 
+def test_other_pictures_of_the_same_names_end_it(begun, capsys):
+    """As in another folder that a relative --data is found from. p3 is left out, and may be what it likes."""
+    for name in ("p3", "p7", "p8"):
+        shutil.copy(begun / "own" / "images/p0.png", begun / "own" / f"images/{name}.png")
+    before = {path.name: path.read_bytes() for path in (begun / "run").iterdir()}
+    assert resumed(begun) == 2
+    said = capsys.readouterr().err
+    assert "own train: 2 samples with other content than when the run began: p7, p8; a run goes on with" in said
+    assert {path.name: path.read_bytes() for path in (begun / "run").iterdir()} == before
+
+
+def test_pictures_that_only_lie_elsewhere_are_the_same(own, tmp_path, monkeypatch, capsys):
+    config = TrainConfig(net="fcn-googlenet", data="folder:own")
+
+    def again():
+        return scan.scan(*open_sets(config), config, begun=tmp_path)
+
+    monkeypatch.chdir(tmp_path)
+    again().write(tmp_path)
+    (tmp_path / "other").mkdir()
+    shutil.copytree(own, "other/own", copy_function=shutil.copyfile)  # the times are others, too
+    monkeypatch.chdir(tmp_path / "other")
+    again()
+    assert capsys.readouterr().out.count("read the files of 16 samples") == 2
+    shutil.copy("own/images/p0.png", "own/images/p7.png")
+    with pytest.raises(
+        scan.CheckpointError, match=r"p7; .*, or go to the folder that the run was started in, or begin"
+    ):
+        again()
+
+
+def test_other_pictures_to_evaluate_on_are_told(begun, capsys):
+    shutil.copy(begun / "own" / "images/p0.png", begun / "own" / "images/p12.png")
+    assert resumed(begun) == 0
+    assert "own val: 1 sample with other content than when the run began: p12; scores from" in capsys.readouterr().out
+
+
 def test_another_list_ends_it(begun, capsys):
     (begun / "own" / "train.txt").write_text("".join(f"p{i}\n" for i in (*range(1, 12), 0)))
     assert resumed(begun) == 2
@@ -266,7 +305,10 @@ def test_evaluate_names_all_that_it_leaves_out_and_the_tiny_one_too(made, broken
 
 
 DAMAGED = ["", "{", "[]", '{"train": {}}', '{"train": {"count": 1, "samples": "", "files": "", "bad": {"5": ""}}}',
-           '{"train": {"count": 12, "samples": "", "files": "", "bad": {"x": ""}}}', "[" * 100000]  # fmt: skip
+           '{"train": {"count": 12, "samples": "", "files": "", "bad": {"x": ""}}}', "[" * 100000,
+           '{"train": {"count": 2, "samples": "", "files": "", "bad": {}, "pictures": "4x4:00000000"}}',
+           '{"train": {"count": 1, "samples": "", "files": "", "bad": {}, "pictures": "4x4"}}',
+           '{"train": {"count": 1, "samples": "", "files": "", "bad": {}, "pictures": 4}}']  # fmt: skip
 
 
 @pytest.mark.parametrize("text", DAMAGED, ids=range(len(DAMAGED)))

@@ -288,7 +288,7 @@ def test_a_single_stage_is_told_to_be_a_plain_run(capsys):
     assert main(["--data", "shapes:size=32,train=2,val=1", "--dry-run", "--crop", "48"]) == 0
     told = capsys.readouterr().out
     assert "one stage" not in told
-    assert "warning: crop 48: the first picture has at most 32x32 pixels" in told
+    assert "warning: crop 48: pictures have at most 32x32 pixels" in told
     assert main(["--data", "shapes:size=32,train=2,val=1", "--dry-run", "--crop", "48", "--scale", "1.5"]) == 0
     assert "warning: crop" not in capsys.readouterr().out
 
