@@ -51,7 +51,7 @@ def fuzz(name: str, seed: int, seconds: float = EVERYTHING, cases: int = EVERYTH
     """Runs one target; a child that dies of a case is followed by another that goes on behind it."""
     result, began = Result(name), time.monotonic()
     while True:
-        left = seconds - (time.monotonic() - began)
+        left, before = seconds - (time.monotonic() - began), result.cases
         with tempfile.TemporaryDirectory(prefix="minifcn-fuzz-") as scratch:
             options = {"seed": seed, "start": start, "seconds": left, "cases": cases - result.cases}
             end, stuck = _child(name, scratch, options, result)
@@ -62,7 +62,7 @@ def fuzz(name: str, seed: int, seconds: float = EVERYTHING, cases: int = EVERYTH
             died = int.from_bytes(at.read_bytes(), "little")
         result.note(stuck or f"the process ends with status {end}", "", died)
         result.found += 1
-        result.cases += died + 1 - start
+        result.cases = before + died + 1 - start  # the last second's, too, of which nothing was told
         start = died + 1
         if left <= 0 or result.cases >= cases:
             break

@@ -1,7 +1,7 @@
 """The process that runs the cases: `python -m fuzz.child`, started by the driver.
 
-Case n is a pure function of (seed, n). A line of JSON on standard output tells each finding, the last one the totals;
-the number of the case under way stands in a file, for a driver whose child has died of it.
+Case n is a pure function of (seed, n). A line of JSON on standard output tells each finding, and one a second what has
+come of the cases since the last; the number of the case under way stands in a file, for a driver whose child has died.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ from PIL import Image
 from fuzz.targets import TARGETS, Edits, Files, Target
 from fuzz.watch import TooLong, Watch, forget_peak, peak
 from minifcn.errors import MinifcnError
+
+KINDS = ("read", "refused", "found")
 
 
 class Bench:
@@ -128,22 +131,35 @@ def prepared(name: str, scratch: Path) -> Bench:
 
 
 def cases(bench: Bench, watch: Watch, asked: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Each finding of cases start, start + 1, ... until their number or the seconds are up; last, the totals."""
+    """Each finding of cases start, start + 1, ... until their number or the seconds are up.
+
+    What has come of them is told about every second, of those since: a case may end this process.
+    """
     watch.outside = bench.target.outside
-    counts = {"read": 0, "refused": 0, "found": 0}
+    n, end = asked["start"], time.monotonic() + asked["seconds"]
+    counts, worked, told = Counter[str](), time.process_time(), time.monotonic()
     most = done = 0
-    n, worked = asked["start"], time.process_time()
-    end = time.monotonic() + asked["seconds"]
+
+    def since() -> dict[str, Any]:
+        nonlocal worked, told, most
+        made = {"cases": counts.total(), **{kind: counts[kind] for kind in KINDS}, "peak": most}
+        made["cpu"], worked = time.process_time() - worked, time.process_time()
+        told = time.monotonic()
+        counts.clear()
+        return made
+
     with open(Path(watch.scratch) / "at", "wb", buffering=0) as at:
         while done < asked["cases"] and time.monotonic() < end:
             os.pwrite(at.fileno(), n.to_bytes(8, "little"), 0)
             kind, where, took = run(bench, watch, *bench.case(asked["seed"], n))
             most = max(most, took)
-            if kind not in counts:
+            counts[kind if kind in KINDS else "found"] += 1
+            if kind not in KINDS:
                 yield {"case": n, "kind": kind, "where": where}
-            counts[kind if kind in counts else "found"] += 1
             n, done = n + 1, done + 1
-    yield {"cases": done, **counts, "peak": most, "cpu": time.process_time() - worked}
+            if time.monotonic() > told + 1:
+                yield since()
+    yield since()
 
 
 def main(names: str, scratch: str, options: str) -> None:

@@ -7,6 +7,7 @@ import mmap
 import os
 import subprocess
 import sys
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,7 +32,10 @@ def fuzzed(names, scratch, cases, seed=0, code="from fuzz.child import main"):
     done = subprocess.run(run, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
     told = [json.loads(line) for line in done.stdout.splitlines()]
-    return {t["target"]: t for t in told if "cases" in t}, [t for t in told if "kind" in t]
+    totals = {name: Counter() for name in names}
+    for line in told:
+        totals[line["target"]].update({key: line[key] for key in ("cases", "read", "refused", "found") if key in line})
+    return totals, [line for line in told if "kind" in line]
 
 
 def at_hand(names):
@@ -108,6 +112,32 @@ for k, wrong in enumerate({[*WRONG, FINE]!r}):
 @pytest.mark.parametrize("wrong", WRONG)
 def test_the_watch_sees(wrong, seen):
     assert seen[wrong].startswith(WRONG[wrong])
+
+
+def test_a_case_that_ends_the_process_costs_no_count(monkeypatch):
+    """The driver counts what was told before, and goes on behind the case."""
+    code = """
+import os, sys, time
+from dataclasses import replace
+from fuzz.child import TARGETS, main
+calls = []
+def run(folder):
+    calls.append(time.sleep(0.3))
+    if len(calls) == 7:  # the sixth case: a sound one is read before the first
+        os._exit(7)
+TARGETS["config"] = replace(TARGETS["config"], run=run)
+main(*sys.argv[1:])
+"""
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        subprocess, "Popen", lambda command, **how: popen([command[0], "-c", code, *command[3:]], **how)
+    )
+    from fuzz.__main__ import fuzz
+
+    result = fuzz("config", seed=0, cases=9)
+    assert (result.cases, result.found) == (9, 1)
+    assert result.read > 3  # more than those behind it; of the last second before it nothing is known
+    assert [*result.findings.values()] == [5]
 
 
 def test_a_case_is_the_same_every_time(tmp_path):
