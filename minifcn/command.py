@@ -6,6 +6,7 @@ import argparse
 import functools
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -27,6 +28,8 @@ def reports_errors(main: Callable[..., int]) -> Callable[..., int]:
 
     @functools.wraps(main)
     def guarded(argv: Sequence[str] | None = None) -> int:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from minifcn/__init__.py, while all was loaded
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             with _any_letters():
                 status = main(argv)
