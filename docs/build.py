@@ -27,13 +27,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Builds the site; 1 if Sphinx or the look at its pages finds fault."""
     parser = argparse.ArgumentParser(prog="python -m docs.build", description=__doc__.partition("\n")[0])
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "site", help="default: build/site")
-    out = parser.parse_args(argv).out
+    parser.add_argument(
+        "--keys", action="store_true", help="with the marking keys of the assignments: not for students"
+    )
+    arguments = parser.parse_args(argv)
+    out = arguments.out
     if out.exists() and any(out.iterdir()) and not (out / ".buildinfo").exists():
         print(f"error: --out {out}: has files in it that are no site's", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
         sources, made = Path(folder) / "sources", Path(folder) / "site"
-        gather(sources)
+        gather(sources, arguments.keys)
         if sphinx(sources, made, Path(folder) / "doctrees"):
             return 1
         shutil.rmtree(out, ignore_errors=True)  # pages that are no more
@@ -43,11 +47,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 1 if faults else 0
 
 
-def gather(sources: Path) -> None:
-    """Everything that Sphinx is to read, in one folder."""
+def gather(sources: Path, keys: bool = False) -> None:
+    """Everything that Sphinx is to read, in one folder. keys: also what the assignments' answers are."""
     docs = ROOT / "docs"
     shutil.copytree(docs, sources, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    for name in ("*.ipynb", "INSTRUCTORS.md", "pictures/*.png", "assignments/*/README.md", "assignments/*/key.md"):
+    for name in (
+        "*.ipynb",
+        "INSTRUCTORS.md",
+        "pictures/*.png",
+        "assignments/*/README.md",
+        *["assignments/*/key.md"] * keys,
+    ):
         for path in sorted((ROOT / "tutorials").glob(name)):
             _copy(path, sources / path.relative_to(ROOT))
     for path in sorted((ROOT / "benchmarks" / "results").glob("*.png")):
@@ -58,7 +68,10 @@ def gather(sources: Path) -> None:
     _write(sources / "tutorials/index.md", _read("tutorials/README.md") + generated.toctree(names))
     made = sorted((sources / "tutorials").glob("assignments/*/*.md"))
     names = [path.relative_to(sources / "tutorials").with_suffix("").as_posix() for path in made]
-    _write(sources / "tutorials/INSTRUCTORS.md", _read("tutorials/INSTRUCTORS.md") + generated.toctree(names))
+    instructors = _read("tutorials/INSTRUCTORS.md")
+    if not keys:
+        instructors = re.sub(r"\[[^]]*\]\((\S+/key\.md)\)", r"`\1`", instructors)
+    _write(sources / "tutorials/INSTRUCTORS.md", instructors + generated.toctree(names))
     for name in ("index.md", "install.md", "howto/index.md"):
         _write(sources / name, filled(_read(f"docs/{name}")))
     for name, text in {**generated.commands(), **generated.api(_read("README.md"))}.items():

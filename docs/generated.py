@@ -143,7 +143,8 @@ def api(readme: str) -> Pages:
 def _module(name: str, underline: str) -> list[str]:
     """The part of a page that a module has: its docstring and members, and what it hands on from others."""
     title = name.removeprefix("minifcn.")
-    lines = [title, underline * len(title), "", f".. automodule:: {name}", "   :members:", "   :ignore-module-all:", ""]
+    lines = [title, underline * len(title), "", f".. automodule:: {name}", "   :members:", "   :show-inheritance:"]
+    lines += ["   :ignore-module-all:", ""]
     given = list(_given_on(importlib.import_module(name)))
     if given:
         lines += [f"It also hands on {', '.join(f':py:obj:`{short} <{full}>`' for short, full in given)}.", ""]

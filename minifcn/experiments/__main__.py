@@ -32,7 +32,7 @@ orders and ratios, not values. It leaves NAME.csv and NAME.png in its folder.
 EXAMPLES = """\
 examples
   minifcn experiments bounds --data labels:SegmentationClass      any folder of label PNGs
-  minifcn experiments ladder                                      generated shapes: ten minutes
+  minifcn experiments ladder                                      generated shapes: some six minutes
   minifcn experiments ladder --data voc:DIR --init vgg16.caffemodel --preset vgg16 --iterations 100000
   minifcn experiments dense --help                                what it shows, and its settings
 
