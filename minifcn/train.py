@@ -25,6 +25,7 @@ from minifcn.files import sha256
 from minifcn.net import Net
 from minifcn.optim import clip_gradients
 from minifcn.training import checks, dry_run, rates
+from minifcn.training.claim import Claim
 from minifcn.training.folder import RunFolder
 from minifcn.training.interrupt import Interrupt
 from minifcn.training.objective import Objective
@@ -55,13 +56,14 @@ exit status: 0 trained, 1 --dry-run found the data unfit, 2 bad input, 130 stopp
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, then train: alone, or as one of several processes."""
     arguments = _parser().parse_args(argv)
-    with distributed.joined(arguments.distributed) as group:
-        return run(arguments, group)
+    with distributed.joined(arguments.distributed) as group, Claim() as claim:
+        return run(arguments, group, claim)
 
 
-def run(arguments: argparse.Namespace, group: distributed.Group) -> int:
-    """Build, check, loop."""
+def run(arguments: argparse.Namespace, group: distributed.Group, claim: Claim) -> int:
+    """Build, check, loop. claim: takes the run's folder, for the process that leads."""
     if arguments.resume:
+        group.told(lambda: claim.take(RunFolder.existing(arguments.resume).path))
         config, saved = _resumed(arguments)
     else:
         config, saved = _new(arguments), None
@@ -117,7 +119,7 @@ def run(arguments: argparse.Namespace, group: distributed.Group) -> int:
         if arguments.dry_run:
             return dry_run.report(net, first, objective, train, val)
 
-        make = partial(RunFolder.create, arguments.out, config)
+        make = partial(RunFolder.create, arguments.out, config, claim)
         folder = RunFolder.existing(arguments.resume) if arguments.resume else RunFolder(Path(group.told(make)))
         print(f"run folder {folder}", flush=True)
         init = {"file": Path(config.init).name, "sha256": sha256(config.init)} if config.init and not saved else None

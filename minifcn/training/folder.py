@@ -22,6 +22,7 @@ import math
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from minifcn.config import TrainConfig
 from minifcn.errors import CheckpointError, ConfigError, MinifcnError
 from minifcn.files import append, atomic_path, is_partial
 from minifcn.metrics import Scores
+from minifcn.training.claim import LOCK, Claim
 
 MEASURES = ("pixel_accuracy", "mean_accuracy", "mean_iu", "frequency_weighted_iu")
 COLUMNS = ("step", "loss", "lr", "seconds", *MEASURES, "stage")
@@ -53,24 +55,37 @@ class RunFolder:
         """samples.png; of another task than the first, samples-TASK.png."""
         return self.samples.with_stem(f"samples-{task}") if task else self.samples
 
+    def names(self) -> list[str]:
+        """Of all that lies there but the claim."""
+        return sorted({path.name for path in self.path.iterdir()} - {LOCK})
+
     def __str__(self) -> str:
         return str(self.path)
 
     @classmethod
-    def create(cls, out: str, config: TrainConfig) -> RunFolder:
-        """A new folder with its config.toml: `out`, or one named after date, net and data. Never one that is in use."""
-        path = Path(out) if out else _free_name(config)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            used = any(not is_partial(entry) for entry in path.iterdir())
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be the folder of a run ({error.strerror})") from error
-        folder = cls(path)
-        if used:
-            hint = f", or go on with --resume {path}" if folder.config.is_file() else ""
-            raise ConfigError(f"{path}: is not empty, and nothing is overwritten; choose another --out{hint}")
-        folder.write_config(config)
-        return folder
+    def create(cls, out: str, config: TrainConfig, claim: Claim | None = None) -> RunFolder:
+        """A new folder with its config.toml: `out`, or one named after date, net and data. Never one that is in use.
+
+        claim: takes the folder, before it is looked at: of two runs that start at once one alone has it.
+        """
+        with ExitStack() as stack:
+            claim = claim or stack.enter_context(Claim())
+            path = Path(out) if out else None
+            try:
+                if path is None:
+                    path = _new_folder(config)
+                else:
+                    path.mkdir(parents=True, exist_ok=True)
+                claim.take(path)
+                used = any(not is_partial(entry) and entry.name != LOCK for entry in path.iterdir())
+            except OSError as error:
+                raise ConfigError(f"{path or 'runs'}: cannot be the folder of a run ({error.strerror})") from error
+            folder = cls(path)
+            if used:
+                hint = f", or go on with --resume {path}" if folder.config.is_file() else ""
+                raise ConfigError(f"{path}: is not empty, and nothing is overwritten; choose another --out{hint}")
+            folder.write_config(config)
+            return folder
 
     @classmethod
     def existing(cls, path: str) -> RunFolder:
@@ -120,18 +135,28 @@ class Log:
         self._written = 0
 
     def go_on(self, step: int) -> None:
-        """Takes over the rows up to `step`; later ones, of steps whose weights were never saved, are dropped."""
+        """Takes over the rows up to `step`; later ones, of steps whose weights were never saved, are dropped.
+
+        A row that stands there twice is taken once: before there were claims two processes could write to one log.
+        """
+        again = f"repeat the run with --config {self._path.with_name('config.toml')} --out ANOTHER"
         try:
             text = self._path.read_text(encoding="utf-8")
             whole = text[: text.rfind("\n") + 1]  # the last row may be cut short where the power failed
             kept = [row for row in csv.DictReader(io.StringIO(whole)) if int(row["step"]) <= step]
-            rows = [row_of(row) for row in kept]
+            rows = _once([row_of(row) for row in kept])
+        except FileNotFoundError as error:
+            if step:
+                raise CheckpointError(
+                    f"{self._path}: is gone, though the checkpoint is of step {step}; put it back, or {again}"
+                ) from error
+            rows = []
         except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
             raise CheckpointError(f"{self._path}: cannot be continued: {error}") from error
         if [row["step"] for row in rows] != list(range(1, step + 1)):
             raise CheckpointError(
                 f"{self._path}: cannot be continued: expected a row for each of the steps 1..{step} without gaps, "
-                f"got {len(rows)}"
+                f"got {len(rows)}; put back a copy that has them, or {again}"
             )
         if damaged := [row["step"] for row in rows if not set(COLUMNS[:4]) <= row.keys() <= set(self.columns)]:
             raise CheckpointError(f"{self._path}: cannot be continued: step {damaged[0]} lacks or adds columns")
@@ -194,15 +219,38 @@ def row_of(row: Mapping[str, str]) -> dict[str, Any]:
     return {key: _read(key, value) for key, value in row.items() if value}
 
 
+def _once(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a log in order, each step once; ValueError if two rows of a step say different things.
+
+    The time may be another, and one of them may lack the measures that the other has.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        before = found.setdefault(row["step"], row)
+        if other := [key for key in before.keys() & row.keys() - {"seconds"} if before[key] != row[key]]:
+            raise ValueError(
+                f"two rows of step {row['step']} differ in {min(other)}: were two processes at work here? Remove the "
+                "rows of one of them"
+            )
+        found[row["step"]] = {**row, **before}
+    return [found[step] for step in sorted(found)]
+
+
 def _read(column: str, text: str) -> int | float | str:
     if column == "stage":
         return text
     return int(text) if text.isdigit() else float(text)
 
 
-def _free_name(config: TrainConfig) -> Path:
+def _new_folder(config: TrainConfig) -> Path:
+    """A folder runs/DATE-NET-DATA that nobody else has made."""
     kind, _, rest = config.data.partition(":")
     data = re.sub(r"[^A-Za-z0-9]+", "-", f"{kind}-{Path(rest).name}" if kind == "folder" else kind).strip("-")
     name = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{config.net}-{data}"
-    candidates = itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2)))
-    return next(path for path in (Path("runs") / candidate for candidate in candidates) if not path.exists())
+    for candidate in itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2))):
+        path = Path("runs") / candidate
+        with suppress(FileExistsError):  # of a run that began in the same second
+            path.parent.mkdir(exist_ok=True)
+            path.mkdir()
+            return path
+    raise AssertionError("names do not end")

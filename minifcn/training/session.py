@@ -129,7 +129,7 @@ class Session:
             print(stage_table(self.stages, self.log.rows), end="\n\n")
         for task, scores in zip(self._tasks, self._scores, strict=True):  # the last step is always evaluated
             print(table(scores, task.classes, task.name))
-        print(f"\n{self.folder}: " + ", ".join(sorted(path.name for path in self.folder.path.iterdir())))
+        print(f"\n{self.folder}: " + ", ".join(self.folder.names()))
 
     def _settle(self) -> None:
         """Reads the losses that are still on the device, and explains one that is not finite."""
