@@ -145,4 +145,4 @@ def by_position(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
 
 
 def _is_head(key: str, array: np.ndarray) -> bool:
-    return key.endswith(".weight") and array.ndim == 4 and not re.match(r"(conv\d_\d|fc[678]|scale_\w+)\.", key)
+    return key.endswith(".weight") and array.ndim == 4 and not re.match(r"(conv\d_\d\w*|fc[678]|scale_\w+)\.", key)

@@ -48,7 +48,9 @@ def save(path: str | PathLike[str], net: Net, metadata: Mapping[str, Any] | None
 def read(path: str | PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """(arrays float32, metadata) of a file. WeightsError if it is broken, or something else than weights."""
     if is_onnx(path):
-        arrays, metadata = onnx.read(Path(path)).arrays, onnx.metadata(Path(path)) or {}
+        # Other tools leave numbers of their own in a graph: sizes and places.
+        found, metadata = onnx.read(Path(path)).arrays, onnx.metadata(Path(path)) or {}
+        arrays = {name: array for name, array in found.items() if name.endswith((".weight", ".bias"))}
     else:
         arrays, metadata = tensors.read(path)
     if metadata.get("format") == tensors.CHECKPOINT:

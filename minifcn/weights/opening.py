@@ -113,7 +113,9 @@ def open_source(source: str | PathLike[str] | Net, origin: str | None = None) ->
     pictures = Input("BGR", tuple(about["mean"]), tuple(value / about["scale"] for value in divisor))
     names = {key: value for key, value in metadata.items() if key in ("classes", "palette")}
     spec = dict(described or {})
-    return Source(str(source), title, arrays, pictures, spec=spec, assumed=native.unsaid(metadata), names=names)
+    made = Source(str(source), title, arrays, pictures, spec=spec, assumed=native.unsaid(metadata), names=names)
+    made.own = made.guessed = not described  # as `open_net` takes them
+    return made
 
 
 def _foreign(path: str | PathLike[str], origin: str | None = None) -> Source | None:

@@ -10,6 +10,7 @@ import numpy as np
 from minifcn import models
 from minifcn.errors import WeightsError
 from minifcn.net import Net
+from minifcn.weights.fed import STEPS
 from minifcn.weights.fitting import fitted, mixes
 from minifcn.weights.names import HEAD
 from minifcn.weights.source import Source
@@ -45,6 +46,9 @@ def recognise(source: Source, given: Mapping[str, Any], flag: str = "--net") -> 
     if "input_padding" not in spec and name in models.FCNS and spec["preset"] in models.presets_of(name):
         padding = spec["input_padding"] = models.presets_of(name)[spec["preset"]].input_padding
         assumed.append(f"input padding {padding}, the preset's own")
+    if "upsampling" not in spec and (steps := [key for key in source.arrays if STEPS.fullmatch(key)]):
+        spec["upsampling"] = "nonlinear"
+        assumed.append(f"nonlinear upsampling, since {steps[0]} is a step of it")
     if "upsampling" not in spec and (learned := [k for k, a in source.arrays.items() if _mixes_classes(k, a)]):
         spec["upsampling"] = "dense"
         assumed.append(f"dense upsampling, since {learned[0]} mixes classes")

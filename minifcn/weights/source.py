@@ -19,16 +19,19 @@ class Source:
     """Arrays float32 under minifcn's names: kernels (out, in, kh, kw), of transposed convolutions (in, out, kh, kw).
 
     path: for messages. title: what they are. flat: the order, "CHW" or "HWC", in which a dense layer (out, C*H*W) reads
-    the map before it. pictures: what its first layer takes. constants: whether factors that do not learn are among the
-    arrays. spec: arguments of `models.build` for the net they are of, if it is known. unused: the file's names of what
-    belongs to no layer. told: how it was told what the file is. assumed: what the file did not say. names: its classes
-    and palette, if it says them.
+    the map before it. pictures: what its first layer takes. own: whether it takes that as minifcn's net of the same
+    widths gives it, divided as that divides it. guessed: whether this, or that nothing divides it, is guessed.
+    constants: whether factors that do not learn are among the arrays. spec: arguments of `models.build` for the net
+    they are of, if it is known. unused: the file's names of what belongs to no layer. told: how it was told what the
+    file is. assumed: what the file did not say. names: its classes and palette, if it says them.
     """
 
     path: str
     title: str
     arrays: dict[str, np.ndarray]
     pictures: Pictures = FCN
+    own: bool = False
+    guessed: bool = False
     flat: str = "CHW"
     constants: bool = False
     spec: dict[str, Any] = field(default_factory=dict)

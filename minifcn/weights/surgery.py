@@ -70,8 +70,24 @@ def transplanted(
             net.params[name].data = array
         else:
             net.params[name].data = to(np.array(array, data.dtype, order="C"), xp_of(data))
+    if source.guessed:
+        report.assumed += _guessed(source, [first[layer] for layer in first if f"{layer}.weight" in values])
     _warn(net, source, report)
     return report
+
+
+def _guessed(source: Source, factors: list[tuple[float, ...]]) -> list[str]:
+    """A line, if the net divides its input, on whether the source's did, too: only a graph or metadata would say it."""
+    divisors = sorted({1 / factor for each in factors for factor in each if factor != 1})
+    if not divisors:
+        return []
+    by = " and ".join(f"{divisor:g}" for divisor in divisors)
+    if source.own:
+        return [f"pictures divided by {by}, as minifcn's nets of these widths divide them, which the file does not say"]
+    return [
+        f"pictures that nothing divides, while minifcn's nets of these widths divide them by {by}, which the file does "
+        "not say; if minifcn trained it, convert its .safetensors instead"
+    ]
 
 
 def _shaped(source: Source, name: str, shape: tuple[int, ...], factors: tuple[float, ...] | None) -> np.ndarray | None:
@@ -82,7 +98,7 @@ def _shaped(source: Source, name: str, shape: tuple[int, ...], factors: tuple[fl
     array = source.arrays[name]
     if factors is not None:
         shaped = with_depth(source.pictures.fold(array), shape) if array.ndim == 4 else None
-        return None if shaped is None else shaped / np.asarray(factors)[:, None, None]
+        return shaped if shaped is None or source.own else shaped / np.asarray(factors)[:, None, None]
     shaped = fitted(array, shape, source.flat)
     if shaped is None and len(shape) == 4 and array.shape == (shape[0], shape[0], *shape[2:]) and mixes(array):
         raise WeightsError(

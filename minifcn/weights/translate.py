@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minifcn.errors import WeightsError
-from minifcn.weights import inputs, names, tensors, trainings
+from minifcn.weights import fed, inputs, names, tensors, trainings
 from minifcn.weights.inputs import Input
 from minifcn.weights.names import Named
 from minifcn.weights.readers import RawWeights
@@ -44,6 +44,8 @@ ONNX = NAMED._replace(rename=names.onnx)
 KINDS_OF_FILE = {"npy": TENSORFLOW, "h5": KERAS, "mat": MATCONVNET, "caffemodel": CAFFE, "onnx": ONNX}
 
 NYUD_CLASSES = 40
+#: In an ONNX graph these are sizes and places.
+COUNTS = (np.int32, np.int64)
 
 
 def translate(raw: RawWeights, origin: str | None = None) -> Source:
@@ -62,7 +64,7 @@ def translate(raw: RawWeights, origin: str | None = None) -> Source:
     unused = []
     for key, array in raw.arrays.items():
         named = kind.rename(key.removeprefix(prefix))
-        if named is None:
+        if named is None or (raw.container == "onnx" and array.dtype in COUNTS):
             unused.append(key)
             continue
         name = ".".join(named)
@@ -78,6 +80,8 @@ def translate(raw: RawWeights, origin: str | None = None) -> Source:
         raise WeightsError(f"{raw.path}: is {kind.title}; --source is for a VGG16 by torchvision's names")
     else:
         made.pictures = _pictures(kind, raw, arrays)
+        if kind in (NAMED, ONNX) and not fed.by_graph(made, raw):
+            made.guessed, made.own = True, fed.as_minifcn_has_them(arrays, inside)
         if kind is CAFFE and len(arrays.get("score_fr.weight", ())) == NYUD_CLASSES:
             made.told.append("40 classes, as NYUDv2's nets have, whose means differ and are in no file; --mean sets it")
     _rename_heads(made)

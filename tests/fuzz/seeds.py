@@ -92,6 +92,31 @@ def onnx_beside(folder: Path) -> None:
     (folder / "a.bin").write_bytes(content)
 
 
+def onnx_graph(folder: Path) -> None:
+    """ONNX whose pictures go through some arithmetic, and whose weights are constants."""
+
+    def tensor(name: str, array: np.ndarray) -> bytes:
+        dims = b"".join(wire.number(1, n) for n in array.shape)
+        return dims + wire.number(2, 1) + wire.block(8, name.encode()) + wire.block(9, array.astype("<f4").tobytes())
+
+    def node(operator: str, read: str, made: str, *attributes: bytes) -> bytes:
+        names = [wire.block(1, name.encode()) for name in read.split()] + [wire.block(2, made.encode())]
+        return wire.block(
+            1, b"".join([*names, wire.block(4, operator.encode()), *(wire.block(5, a) for a in attributes)])
+        )
+
+    values = {"mean": np.ones((3, 1, 1)), "scale": np.full(1, 0.5), **arrays()}
+    content = [
+        node("Constant", "", k, wire.block(1, b"value") + wire.block(5, tensor(k, a))) for k, a in values.items()
+    ]
+    content += [node("Sub", "data mean", "a"), node("Mul", "a scale", "b"), node("Conv", "b conv1.weight", "c")]
+    alpha = wire.block(1, b"alpha") + wire.varint(2 << 3 | 5) + np.float32(2).tobytes()
+    content += [node("Gemm", f"c {name}", "d", alpha) for name in arrays()]
+    axes = b"".join(wire.block(1, wire.number(1, n)) for n in (1, 3, 9, 9))
+    content.append(wire.block(11, wire.block(1, b"data") + wire.block(2, wire.block(1, wire.block(2, axes)))))
+    (folder / "a.onnx").write_bytes(wire.number(1, 8) + wire.block(7, b"".join(content)))
+
+
 # --- pictures and data sets -------------------------------------------------------------------------------------------
 
 

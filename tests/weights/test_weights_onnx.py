@@ -161,3 +161,33 @@ def test_a_file_of_nobody_s_names(tmp_path):
     one = onnx.helper.make_tensor("onnx::Conv_12", onnx.TensorProto.FLOAT, (1,), [2.0])
     with pytest.raises(WeightsError, match="does not say which net it belongs to"):
         weights.open_net(saved(tmp_path / "a.onnx", [one]))
+
+
+def gemm(weight="w", bias="b", **attributes):
+    return onnx.helper.make_node("Gemm", ["x", weight, bias], ["y"], **attributes)
+
+
+def test_a_gemm_s_factors_are_part_of_its_weights(tmp_path, rng):
+    weight, bias = rng.standard_normal((3, 4), np.float32), rng.standard_normal(3, np.float32)
+    tensors = [onnx.numpy_helper.from_array(array, name) for name, array in (("w", weight), ("b", bias))]
+    found = readers.read(saved(tmp_path / "a.onnx", tensors, [gemm(alpha=2.0, beta=0.5, transB=1)])).arrays
+    np.testing.assert_array_equal(found["w"], 2 * weight, strict=True)
+    np.testing.assert_array_equal(found["b"], bias / 2, strict=True)
+    found = readers.read(saved(tmp_path / "a.onnx", tensors, [gemm(alpha=2.0)])).arrays
+    np.testing.assert_array_equal(found["w"], 2 * weight.T, strict=True)
+    path = saved(tmp_path / "a.onnx", tensors, [gemm(alpha=2.0), gemm(bias="c", alpha=3.0)])
+    with pytest.raises(WeightsError, match=r"a\.onnx: multiplies 'w' by 2 in one layer, 3 in another"):
+        readers.read(path)
+
+
+def test_constants_are_weights_only_where_a_layer_reads_them(tmp_path):
+    def constant(name, value):
+        return onnx.helper.make_node(
+            "Constant", [], [name], value=onnx.numpy_helper.from_array(np.float32(value), name)
+        )
+
+    product = onnx.helper.make_node("MatMul", ["x", "fc8.weight"], ["xw"])
+    nodes = [constant("fc8.weight", [[1, 2]]), constant("fc8.bias", [3, 4]), constant("other", [5]), product]
+    nodes += [onnx.helper.make_node("Add", ["xw", "fc8.bias"], ["y"]), onnx.helper.make_node("Mul", ["y", "other"], [])]
+    arrays = readers.read(saved(tmp_path / "a.onnx", [], nodes)).arrays
+    assert {name: array.tolist() for name, array in arrays.items()} == {"fc8.weight": [[1], [2]], "fc8.bias": [3, 4]}

@@ -1,13 +1,12 @@
 """ONNX's .onnx: a ModelProto of protobuf, of which the graph's initializers are the weights. Needs no further package.
 
-The numbers of the fields are those of onnx.proto. Numbers that lie in a file beside it (PyTorch's exporter puts them
-there unless told otherwise) are read if that file is in the same folder or below; nothing else is ever opened.
+Where a file has no initializers (some tools make constants of them), the constants that its convolutions and dense
+layers read are the weights. See `onnxtensor` for numbers that lie in another file.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,66 +14,34 @@ from typing import Any
 import numpy as np
 
 from minifcn.errors import WeightsError
-from minifcn.weights.readers.caffemodel import BYTES, FOUR, VARINT, fields, varints
+from minifcn.weights.readers import onnxentrance
+from minifcn.weights.readers.caffemodel import BYTES, fields
+from minifcn.weights.readers.onnxentrance import Seen
+from minifcn.weights.readers.onnxgraph import Graph, graph
+from minifcn.weights.readers.onnxtensor import Beside, entry, tensor
 from minifcn.weights.readers.raw import Mean, Reader
 
-#: ModelProto: its graph and its properties. GraphProto: nodes and initializers.
-GRAPH, PROPERTIES = 7, 14
-NODE, INITIALIZER = 1, 5
-#: TensorProto.
-DIMS, TYPE, FLOATS, NAME, RAW, DOUBLES, ELSEWHERE, LOCATION = 1, 2, 4, 8, 9, 10, 13, 14
-INTS = (5, 7)  # the second of 64 bits
-EXTERNAL = 1  # TensorProto.data_location
-#: TensorProto.data_type -> what NumPy calls it. bfloat16, which it has not, is the upper half of a float32.
-DTYPES = {1: "<f4", 2: "u1", 3: "i1", 5: "<i2", 6: "<i4", 7: "<i8", 9: "u1", 10: "<f2", 11: "<f8", 16: "<u2"}
-BFLOAT16, HALVES = 16, (10, 16)
+PROPERTIES = 14  # of ModelProto
+#: What minifcn cannot do without, of the properties that it writes.
+OURS = frozenset({"format", "version", "net", "classes", "palette", "channels", "mean", "scale"})
 #: Operators whose second input is a matrix (in, out); Gemm's, unless it says otherwise.
-DENSE = (b"Gemm", b"MatMul")
-
-LARGEST = 1 << 48  # of an axis; beyond, even of no numbers NumPy makes no array
-
-
-class Beside:
-    """The files that hold numbers of this one. Each is read once over at most: a few bytes stand for no more."""
-
-    def __init__(self, path: Path) -> None:
-        self._folder = path.resolve().parent
-        self._left: dict[Path, int] = {}
-
-    def read(self, where: dict[str, str], size: int) -> np.ndarray:
-        """`size` bytes of the file that `where` tells, with the place in it."""
-        name = where.get("location", "")
-        path = (self._folder / name).resolve()
-        if not name or "\\" in name or not path.is_relative_to(self._folder) or not path.is_file():
-            raise WeightsError(
-                f"its weights lie in {name!r}, which is no file in its folder; put that beside it, or save it as one "
-                "file (onnx.save of onnx.load)"
-            )
-        whole = path.stat().st_size
-        offset, length = (int(where.get(key, default)) for key, default in (("offset", 0), ("length", size)))
-        left = self._left.setdefault(path, whole)
-        if length != size or not 0 <= offset <= whole - size or size > left:
-            raise ValueError(f"{size} bytes at {offset} of {name!r}, which has {whole}, {left} of them not yet read")
-        self._left[path] = left - size
-        return np.fromfile(path, "u1", size, offset=offset)
+DENSE = frozenset({"Gemm", "MatMul"})
+#: Operators whose inputs after the first are weights; and what adds the bias of a MatMul.
+WEIGHTED = frozenset({"Conv", "ConvTranspose", *DENSE})
 
 
 def parse(path: Path) -> tuple[dict[str, np.ndarray], Mean]:
-    """The initializers by their names; a dense layer's as (out, in)."""
+    """The weights by their names; a dense layer's as (out, in), and multiplied as a Gemm multiplies it."""
+    beside, found = Beside(path), graph(memoryview(path.read_bytes()))
     arrays: dict[str, np.ndarray] = {}
-    matrices: set[str] = set()
-    beside = Beside(path)
-    for number, kind, value in fields(memoryview(path.read_bytes())):
-        for field, of, content in fields(value) if number == GRAPH and kind == BYTES else ():
-            if field == NODE and of == BYTES:
-                matrices.update(_matrix(content))
-            elif field == INITIALIZER and of == BYTES:
-                name, array = _tensor(content, beside)
-                if name in arrays:
-                    raise WeightsError(f"has two initializers {name!r}")
-                if array is not None:
-                    arrays[name] = array
-    turned = {name for name in matrices & arrays.keys() if arrays[name].ndim == 2}
+    for name, message in {**_constant_weights(found), **found.initializers}.items():
+        array = tensor(message, beside)[1]
+        if array is not None:
+            arrays[name] = array
+    for name, factor in _factors(found).items():
+        if name in arrays and factor != 1 and arrays[name].dtype.kind == "f":
+            arrays[name] = arrays[name].astype(np.promote_types(arrays[name].dtype, "f4")) * np.float32(factor)
+    turned = {name for name in _matrices(found) if name in arrays and arrays[name].ndim == 2}
     return {name: array.T if name in turned else array for name, array in arrays.items()}, None
 
 
@@ -82,76 +49,59 @@ read = Reader("onnx", "ONNX file", parse)
 
 
 def metadata(path: Path) -> dict[str, Any] | None:
-    """What minifcn says of a net in an ONNX file that it wrote: its properties, each JSON. None: another wrote it."""
+    """What minifcn says of a net in an ONNX file that it wrote: its properties, each JSON. None: another wrote it.
+
+    Properties that others have added are left out where they are not JSON.
+    """
     with read.telling(path):
         model = np.memmap(path, "u1", "r").data  # the weights in it are stepped over
-        properties = dict(_entry(value) for k, kind, value in fields(model) if k == PROPERTIES and kind == BYTES)
+        properties = dict(entry(value) for k, kind, value in fields(model) if k == PROPERTIES and kind == BYTES)
         if properties.get("format") != json.dumps("minifcn"):
             return None
-        return {key: json.loads(text) for key, text in properties.items()}
+        return dict(_understood(properties))
 
 
-def _entry(message: memoryview) -> tuple[str, str]:
-    """A StringStringEntryProto: its key and its value."""
-    texts = {number: bytes(value).decode() for number, kind, value in fields(message) if kind == BYTES and number < 3}
-    return texts.get(1, ""), texts.get(2, "")
+def entrances(path: Path) -> dict[str, Seen]:
+    """Weight of each convolution that sees an input of the graph -> what it sees of it."""
+    with read.telling(path):
+        return onnxentrance.entrances(graph(np.memmap(path, "u1", "r").data), Beside(path))
 
 
-def _matrix(message: memoryview) -> Iterator[str]:
-    """The name of a NodeProto's weight, if it is a matrix (in, out)."""
-    inputs, operator, transposed = [], b"", 0
-    for number, of, value in fields(message):
-        if number == 1 and of == BYTES:
-            inputs.append(value)
-        elif number == 4 and of == BYTES:
-            operator = bytes(value[:8])
-        elif number == 5 and of == BYTES:
-            attribute = {(field, kind): content for field, kind, content in fields(value)}
-            if attribute.get((1, BYTES)) == b"transB":
-                transposed = attribute.get((3, VARINT), 0)
-    if operator in DENSE and not transposed and len(inputs) > 1:
-        yield bytes(inputs[1]).decode()
+def _understood(properties: dict[str, str]) -> Iterator[tuple[str, Any]]:
+    for key, text in properties.items():
+        try:
+            yield key, json.loads(text)
+        except ValueError as error:
+            if key in OURS:
+                raise WeightsError(f"its property {key!r} is not JSON, as minifcn writes it: {text[:80]!r}") from error
 
 
-def _tensor(message: memoryview, beside: Beside) -> tuple[str, np.ndarray | None]:
-    """A TensorProto's name and array; None for one that is not of numbers that NumPy has."""
-    dims: list[int] = []
-    where: dict[str, str] = {}
-    name, kind, place, chunks, raw = "", 0, 0, [], None
-    for number, of, value in fields(message):
-        if number == DIMS:
-            dims.extend(varints(of, value))
-        elif number == TYPE and of == VARINT:
-            kind = value
-        elif number == NAME and of == BYTES:
-            name = bytes(value).decode()
-        elif number == RAW and of == BYTES:
-            raw = value
-        elif number == FLOATS and of in (BYTES, FOUR):
-            chunks.append(np.frombuffer(value, "<f4"))
-        elif number == DOUBLES and of != VARINT:
-            chunks.append(np.frombuffer(value, "<f8"))
-        elif number in INTS and of in (BYTES, VARINT):
-            chunks.append(np.fromiter(varints(of, value), "<u8"))
-        elif number == ELSEWHERE and of == BYTES:
-            where.update([_entry(value)])
-        elif number == LOCATION and of == VARINT:
-            place = value
-    if kind not in DTYPES:
-        return name, None
-    if max(dims, default=0) > LARGEST:
-        raise ValueError(f"{name!r} says shape {dims[:8]}")
-    dtype, count = np.dtype(DTYPES[kind]), math.prod(dims)
-    if place == EXTERNAL:
-        data = beside.read(where, count * dtype.itemsize).view(dtype)
-    elif raw is not None:
-        data = np.frombuffer(raw, dtype)
-    else:
-        data = chunks[0] if len(chunks) == 1 else np.concatenate([*chunks, np.zeros(0, "<f4")])
-        if data.dtype == np.uint64:  # halves are written as the whole numbers that have their bits
-            data = data.astype("<u2").view(dtype) if kind in HALVES else data.astype(dtype)
-    if kind == BFLOAT16:
-        data = (data.astype("<u4") << 16).view("<f4")
-    if data.size != count:
-        raise ValueError(f"{name!r} says shape {dims[:8]}, and has {data.size} numbers")
-    return name, data.reshape(dims)
+def _constant_weights(found: Graph) -> dict[str, memoryview]:
+    """Constants that are weights of a layer, or what is added to a MatMul's product: its bias."""
+    products = {name for node in found.nodes if node.operator == "MatMul" for name in node.outputs}
+    used: set[str] = set()
+    for node in found.nodes:
+        if node.operator in WEIGHTED:
+            used.update(node.inputs[1:])
+        elif node.operator == "Add" and products & {*node.inputs}:
+            used.update(node.inputs)
+    return {name: message for name, message in found.constants.items() if name in used}
+
+
+def _matrices(found: Graph) -> Iterator[str]:
+    """The weights that are matrices (in, out)."""
+    for node in found.nodes:
+        if node.operator in DENSE and not node.attributes.get("transB") and len(node.inputs) > 1:
+            yield node.inputs[1]
+
+
+def _factors(found: Graph) -> dict[str, float]:
+    """What a Gemm multiplies its weight by, alpha, and its bias, beta. WeightsError if two disagree about one."""
+    factors: dict[str, float] = {}
+    for node in found.nodes:
+        if node.operator == "Gemm":
+            for name, key in zip(node.inputs[1:], ("alpha", "beta"), strict=False):
+                factor = float(node.attributes.get(key, 1.0))
+                if factors.setdefault(name, factor) != factor:
+                    raise WeightsError(f"multiplies {name!r} by {factors[name]:g} in one layer, {factor:g} in another")
+    return factors
