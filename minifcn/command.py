@@ -30,6 +30,7 @@ def reports_errors(main: Callable[..., int]) -> Callable[..., int]:
     def guarded(argv: Sequence[str] | None = None) -> int:
         if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # from minifcn/__init__.py, while all was loaded
             signal.signal(signal.SIGINT, signal.default_int_handler)
+        _open_streams()
         try:
             with _any_letters():
                 status = main(argv)
@@ -49,16 +50,31 @@ def reports_errors(main: Callable[..., int]) -> Callable[..., int]:
             print("stopped", file=sys.stderr)
             return 130
         except BrokenPipeError:
-            _drop_output()
+            drop_output()
             return 1
         except OSError as error:
             if error.filename is not None or error.errno is None:  # of a file or of a library: a bug of ours
                 raise
             print(f"error: the output cannot be written ({error.strerror or error})", file=sys.stderr)
-            _drop_output()
+            drop_output()
             return 2
 
     return guarded
+
+
+def _open_streams() -> None:
+    """Streams that whoever started the command has closed (`>&-`, or a service) lead nowhere from now on.
+
+    Their numbers are taken, too: the next file that is opened would get one, and what libraries print would go there.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
 
 
 @contextmanager
@@ -82,7 +98,7 @@ def plain(message: str, longest: int = 2000) -> str:
     return "\n".join(line if len(line) <= longest else f"{line[:longest]} ..." for line in lines)
 
 
-def _drop_output() -> None:
+def drop_output() -> None:
     """What is still to be printed goes nowhere, or Python complains when it flushes at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

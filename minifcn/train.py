@@ -135,7 +135,8 @@ def run(arguments: argparse.Namespace, group: distributed.Group, claim: Claim) -
 
         stack.enter_context(checks.no_warnings())
         stop = stack.enter_context(Interrupt(group))
-        progress = stack.enter_context(Progress(session.step, stages[-1].end, config.log_every, group.leads))
+        every, last = config.log_every, stages[-1].end
+        progress = stack.enter_context(Progress(session.step, last, every, group.leads, stop.output_lost))
         for following in stages[stage.index :]:
             if following is not stage:
                 net = build(config, classes, initialise=True, stage=following)
@@ -143,7 +144,8 @@ def run(arguments: argparse.Namespace, group: distributed.Group, claim: Claim) -
                 session.begin(following, net)
             learn(session, progress, stop)
             if stop():
-                print(f"stopped after step {session.step}; go on with: minifcn train --resume {folder}")
+                told = sys.stderr if progress.silent else sys.stdout
+                print(f"stopped after step {session.step}; go on with: minifcn train --resume {folder}", file=told)
                 return 130
             session.end()
 

@@ -94,7 +94,9 @@ def chosen(view: View, count: int, by: str) -> dict[str, list[Scored]]:
     shown = {p.index for p in [*worst, *best]}
     confused: list[Scored] = []
     cells = tuple(np.array(largest(view.confusion.matrix, count), np.intp).reshape(-1, 2).T)
-    pixels = np.array([p.matrix[cells] for p in order], np.int64).reshape(len(order), -1)  # (pictures, cells)
+    pixels = np.array([p.matrix[cells] for p in order], np.int64).reshape(
+        len(order), len(cells[0])
+    )  # (pictures, cells)
     for k in pixels.argmax(axis=0) if order else ():
         if order[k].index not in shown:
             shown.add(order[k].index)

@@ -1,10 +1,11 @@
-"""Ctrl-C without loss: the step under way is finished and saved."""
+"""Ctrl-C without loss: the step under way is finished and saved. So it is when nobody reads the output any more."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
+from contextlib import suppress
 from types import FrameType
 
 from minifcn.distributed import ALONE, Group
@@ -41,13 +42,24 @@ class Interrupt:
         """All processes stop if one was asked to: each must call this at the same point of its work."""
         self._agreed = self._group.any(self.requested)
 
+    def output_lost(self, error: OSError) -> None:
+        """Standard output cannot be written: asks to stop, as Ctrl-C does."""
+        if not self.requested:
+            self.requested = True
+            _tell(f"standard output is gone ({error.strerror}); finishing this step, then saving\n")
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         self._restore()
-        # Not print: the signal may have come in the middle of one, and Python's buffers are not re-entrant.
-        os.write(2, b"\nfinishing this step, then saving; once more stops at once\n")
+        _tell("\nfinishing this step, then saving; once more stops at once\n")
 
     def _restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._before = {}
+
+
+def _tell(text: str) -> None:
+    """Not print: a signal may have come in the middle of one, and Python's buffers are not re-entrant."""
+    with suppress(OSError):  # it may be gone, too
+        os.write(2, text.encode())

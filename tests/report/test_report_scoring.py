@@ -77,6 +77,11 @@ def _copy(one, index):
     return Scored(index, one.mean_iu, one.pixel_accuracy, one.shape, one._label, one._matrix, one._classes)
 
 
+def test_pictures_of_which_no_pixel_counts_have_neither_best_nor_worst():
+    (made,) = view(colournet(), Pictures(*[([[1, 1]], [[255, 255]])] * 2), "", None, (0.0, 0.0, 0.0), 1 << 30)
+    assert chosen(made, 2, "mean-iu") == {"worst": [], "best": [], "confused": []}
+
+
 def test_nothing_wrong_is_no_confusion():
     assert largest(np.diag([3, 4]), 5) == []
 

@@ -23,6 +23,7 @@ from PIL import Image
 from minifcn import checkpoint, weights
 from minifcn import config as configuration
 from minifcn.files import is_partial
+from minifcn.training.claim import LOCK
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,7 +71,7 @@ class Sitting:
 def look(folder: Path) -> str:
     """Opens every file of a run, which must be whole; returns which of `MOMENTS` it was killed in."""
     for path in folder.iterdir() if folder.is_dir() else ():
-        if is_partial(path):
+        if is_partial(path) or path.name == LOCK:
             continue
         if path.suffix == ".png":
             with Image.open(path) as picture:
