@@ -54,6 +54,11 @@ def test_a_page_of_an_fcn(fcn, photo, tmp_path, capsys):
     assert out.read_bytes() == first
 
 
+def test_without_scripts_the_page_says_what_it_needs(fcn, photo, tmp_path):
+    assert trace.main([str(fcn), str(photo), "--out", str(tmp_path / "a.html")]) == 0
+    assert re.search("<noscript><p>[^<]*need JavaScript", (tmp_path / "a.html").read_text())
+
+
 def test_more_channels_than_there_are(fcn, photo, tmp_path, capsys):
     out = tmp_path / "trace.html"
     assert trace.main([fcn, photo, "--out", str(out), "--channels", "100000", "--max-side", "20"]) == 0

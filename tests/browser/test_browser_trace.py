@@ -282,6 +282,79 @@ def test_predictions_are_laid_over_the_picture(shown):
     assert shown.locator("#view image.label").count() == 0
 
 
+def a_trace(folder, size, classes=2, net="fcn32s", flags=()):
+    """The page of a net whose scores are by chance, and of a picture (width, height)."""
+    rng = np.random.default_rng(0)
+    made = models.build(net, classes, preset="tiny", rng=rng)
+    for name, param in made.params.items():
+        if name.startswith("score"):
+            param.data[...] = 0.3 * rng.standard_normal(param.data.shape)
+    weights.save(folder / "net.safetensors", made, {})
+    width, height = size
+    Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8)).save(folder / "photo.png")
+    out = folder / "trace.html"
+    assert trace.main([str(folder / "net.safetensors"), str(folder / "photo.png"), "--out", str(out), *flags]) == 0
+    return out
+
+
+@pytest.mark.parametrize(("size", "most"), [((3, 400), 3000), ((400, 3), 2400)])
+def test_maps_of_very_thin_pictures_are_drawn_so_that_they_can_be_pointed_at(size, most, open_page, tmp_path):
+    width, height = size
+    page = open_page(a_trace(tmp_path, size))
+    choose(page, "conv1_1")
+    assert page.evaluate("document.documentElement.scrollHeight") < most
+    box = page.locator(".map").first.bounding_box()
+    assert min(box["width"], box["height"]) > 10
+    point_at(page, (1, 8, height, width), height // 2, width // 2)
+    assert "times as" in page.locator("#bars").inner_text()
+    page.locator(".tile button").first.click()
+    box = page.locator(".tile.large .map").first.bounding_box()
+    assert box["height"] < 900 and min(box["width"], box["height"]) > 10
+
+
+def test_names_of_layers_are_whole_and_apart(shown):
+    """As the browser draws them, in bold as the chosen one's is."""
+    for text in shown.locator("#net .layer text").all():
+        text.evaluate("(text) => text.setAttribute('font-weight', 700)")
+    boxes = shown.evaluate(
+        "[...document.querySelectorAll('#net .layer text')].map((t) => t.getBoundingClientRect().toJSON())"
+    )
+    drawing = shown.locator("#net").bounding_box()
+    assert len(boxes) > 20
+    for k, a in enumerate(boxes):
+        assert a["left"] >= drawing["x"] and a["right"] <= drawing["x"] + drawing["width"]
+        assert a["bottom"] <= drawing["y"] + drawing["height"]
+        for b in boxes[k + 1 :]:
+            apart = (
+                a["right"] <= b["left"] or b["right"] <= a["left"] or a["bottom"] <= b["top"] or b["bottom"] <= a["top"]
+            )
+            assert apart, (a, b)
+
+
+def test_a_layer_that_no_gradient_reaches_says_so(open_page, tmp_path):
+    page = open_page(a_trace(tmp_path, (60, 45), {"sem": 3, "geo": 2}))
+    for name, reached in (("score_fr_sem", True), ("score_fr_geo", False)):
+        choose(page, name)
+        assert ("none reaches it" in page.locator("#facts").inner_text()) is not reached
+        assert ("no gradient of the target reaches" in page.locator("#bars").inner_text()) is not reached
+        assert page.locator(".tile").first.locator(".map").count() == 1 + reached
+
+
+@pytest.mark.parametrize("predicted", [False, True])
+def test_targets_and_command_are_in_sight_under_a_square_picture(predicted, open_page, tmp_path):
+    targets = [flag for k in range(3) for flag in ("--class", str(k), "--pixel", f"{20 * k},9")]
+    page = open_page(a_trace(tmp_path, (64, 64), 5, flags=targets))
+    page.locator(".tile").first.wait_for()
+    if predicted:
+        page.locator("#predicted").check()
+        page.locator("#classes .key").first.wait_for()
+    inside, room = page.evaluate(
+        "((panel) => [panel.scrollHeight, panel.clientHeight])(document.getElementById('picture'))"
+    )
+    assert inside <= room
+    assert page.locator("#view > image").bounding_box()["width"] > 150
+
+
 def test_in_a_narrow_window_the_picture_stays_in_sight(open_page, traced):
     page = open_page(traced.path, width=700)
     choose(page, "pool3")

@@ -156,6 +156,17 @@ def test_a_trace_holds_what_the_passes_made(net, x):
             assert found.backward[0].norms[name] == pytest.approx(np.linalg.norm(param.grad), rel=1e-3), name
 
 
+def test_what_no_path_leads_to_from_a_target_has_no_gradient(x, rng):
+    """The other task's score layers, and no layer whose gradient only happens to be 0."""
+    net = models.build("fcn16s", {"sem": 4, "geo": 3}, preset="tiny", rng=rng)  # scores begin as 0, and so do gradients
+    found = tracing.trace(net, [x], lambda trace: [Target(0, 1, 9, 9), Target(1, 1, 9, 9)], channels=2, side=8)
+    wanted = [{p.name for p in net.nodes if not p.name.endswith((other, f"{other}c"))} for other in ("_geo", "_sem")]
+    for back, reached in zip(found.backward, wanted, strict=True):
+        assert set(back.maps) == set(back.thumbs) == reached
+        assert {name.rpartition(".")[0] for name in back.norms if "." in name} <= reached
+        assert reached <= set(back.norms)
+
+
 def test_channels_are_the_most_active_and_stay_the_same_through_relu_and_pool(net, x):
     found = tracing.trace(net, [x], lambda trace: [], channels=3, side=8)
     net.forward(x, keep=["relu2_2"])
@@ -215,12 +226,15 @@ def test_a_trace_where_the_weights_are(xp, x):
 # --- the drawing ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
+NETS = pytest.mark.parametrize(
     ("name", "classes", "preset"),
     [(name, 4, "tiny") for name in models.NAMES]
     + [(name, {"sem": 4, "geo": 3}, "tiny") for name in models.FCNS]
     + [("googlenet", 4, "googlenet")],  # boxes as thick as published
 )
+
+
+@NETS
 def test_boxes_are_to_scale_follow_the_data_and_keep_apart(name, classes, preset):
     net = models.build(name, classes, preset=preset)
     side = models.family(name).side if name in models.CLASSIFIERS else 161
@@ -239,6 +253,47 @@ def test_boxes_are_to_scale_follow_the_data_and_keep_apart(name, classes, preset
             apart = b.x > a.x + a.thick or a.x > b.x + b.thick  # fronts; what leans back may be hidden
             apart = apart or a.y - a.up >= b.y + b.tall or b.y - b.up >= a.y + a.tall
             assert apart, (a.name, b.name)
+
+
+def _names(drawn):
+    """(left, top, right, bottom) of each name that is written, by its layer's name."""
+    names = {}
+    for p in drawn.plates:
+        if p.label:
+            x, y = p.foot
+            names[p.name] = (x - scene.TEXT / 2, y, x + scene.TEXT / 2, p.low)
+    return names
+
+
+def _upright(path):
+    """The upright lines of an edge's path as (x, top, bottom)."""
+    x = y = 0.0
+    for letter, numbers in re.findall(r"([MHVq])([-\d., ]+)", path):
+        values = [float(number) for number in re.findall(r"-?[\d.]+", numbers)]
+        if letter == "V":
+            yield x, min(y, values[0]), max(y, values[0])
+            y = values[0]
+        elif letter == "H":
+            x = values[0]
+        else:
+            x, y = values if letter == "M" else (x + values[2], y + values[3])
+
+
+@NETS
+def test_names_are_whole_and_nothing_lies_over_them(name, classes, preset):
+    net = models.build(name, classes, preset=preset)
+    side = models.family(name).side if name in models.CLASSIFIERS else 161
+    drawn = scene.arrange(net, net.shapes(*net.input_shapes((1, 3, side, side))))
+    names = _names(drawn)
+    lines = [line for path, _ in drawn.edges for line in _upright(path)]
+    assert len(names) > 5
+    for whose, (left, top, right, bottom) in names.items():
+        assert left >= 0 and right <= drawn.width and bottom <= drawn.height, whose
+        others = [(n, *box) for n, box in names.items() if n != whose]
+        others += [(p.name, p.x, p.y - p.up, p.end, p.y + p.tall) for p in drawn.plates if p.name != whose]
+        others += [("a line", x, y, x, end) for x, y, end in lines]
+        over = [n for n, l, t, r, b in others if l < right and left < r and t < bottom and top < b]
+        assert not over, (whose, over)
 
 
 def test_skips_lie_below_the_trunk_the_shorter_one_nearer():

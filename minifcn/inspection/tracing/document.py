@@ -69,6 +69,7 @@ def _header(title: str, width: int, height: int) -> HTML:
             "sees depends on where it lies between the cells below.",
             class_="faint",
         ),
+        tag("noscript", tag("p", "Maps, gradients and fields need JavaScript; this page has all of it inside.")),
     )
 
 
@@ -163,8 +164,7 @@ def _plate(k: int, p: Plate) -> HTML:
     shape = "x".join(str(n) for n in p.shape[1:])
     box = f"M{x:.1f},{y:.1f} l{r:.1f},{-u:.1f} h{t:.1f} v{h:.1f} l{-r:.1f},{u:.1f} h{-t:.1f} z"
     spare = max(0.0, 22 - h - u) / 2
-    text = "" if p.kind in ("ReLU", "Dropout") else _label(p)
-    foot = f"translate({x + t + 1:.1f},{y + h + 9:.1f}) rotate(52)"
+    foot = "translate({:.1f},{:.1f}) rotate(90)".format(*p.foot)
     return tag(
         "g",
         tag("title", f"{p.name}: {p.kind}, {shape}"),
@@ -188,7 +188,7 @@ def _plate(k: int, p: Plate) -> HTML:
             transform=f"matrix({r:.2f} {-u:.2f} 0 {h:.2f} {x + t:.2f} {y:.2f})",
         ),
         tag("path", d=box, class_="outline"),
-        text and tag("text", text, transform=foot),
+        p.label and tag("text", p.label, transform=foot, dy="0.35em"),
         class_=f"layer {COLOURS.get(p.kind, 'other')}",
         id=f"layer-{k}",
         role="button",
@@ -196,12 +196,6 @@ def _plate(k: int, p: Plate) -> HTML:
         aria_pressed="false",
         aria_label=f"{p.name}, {p.kind}, {shape}",
     )
-
-
-def _label(p: Plate) -> str:
-    """The name, without what a GoogLeNet's layers have in common, and no longer than there is room."""
-    name = p.name.replace("inception_", "")
-    return name if len(name) <= 14 else f"{name[:7]}…{name[-6:]}"
 
 
 def _picture(subject: Subject) -> HTML:

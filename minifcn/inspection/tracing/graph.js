@@ -86,13 +86,13 @@
     zoom = Math.min(Math.max(to, 0.2), 4);
     net.setAttribute("width", width * zoom);
     net.setAttribute("height", height * zoom);
-    net.style.setProperty("--text", `${Math.min(15, Math.max(10, 10 / zoom))}px`); // legible, and no longer than there is room
+    net.style.setProperty("--text", `${Math.min(14, Math.max(12, 10 / zoom))}px`); // legible, and no larger than there is room
     scroll.scrollLeft = middle * zoom - scroll.clientWidth / 2;
   }
   document.getElementById("larger").addEventListener("click", () => resize(zoom * 1.25));
   document.getElementById("smaller").addEventListener("click", () => resize(zoom / 1.25));
   document.getElementById("fit").addEventListener("click", () => resize(scroll.clientWidth / width));
-  resize(Math.max(0.62, Math.min(1, scroll.clientWidth / width)));
+  resize(Math.max(0.69, Math.min(1, scroll.clientWidth / width))); // no smaller than names are legible
   scroll.scrollLeft = 0;
 
   // --- paint ---------------------------------------------------------------------------------------------------------

@@ -85,6 +85,7 @@
       const key = `${kind}-${channel}`;
       const about = `channel ${channel}, ${kind === "back" ? "gradient" : "output"}: arrow keys move the cell`;
       const frame = page.tag("div", { class: "map", tabindex: "0", role: "application", "aria-label": about, "data-key": key }, canvas);
+      frame.style.setProperty("--ratio", drawnRatio(wide / high));
       listen(frame, kind, n, channel, high, wide);
       return frame;
     };
@@ -99,18 +100,29 @@
       );
       return figure;
     };
-    const wide = Math.min(Math.max((columns / Math.max(rows, columns)) * 11, 6.5), 11);
+    const wide = Math.min(Math.max((columns / Math.max(rows, columns)) * 11, 7.5), 11);
     tiles.style.setProperty("--tile", `${wide}rem`);
+    const thin = columns < 0.35 * rows; // a map and its gradient stand side by side
+    tiles.classList.toggle("thin", thin);
     tiles.replaceChildren(...shown.map(tile));
     tiles.dataset.of = `${layer.name} ${chosen.target}`;
     if (large) tiles.querySelector(`[data-channel="${large}"]`)?.classList.add("large");
     if (focus) tiles.querySelector(`[data-key="${focus}"]`)?.focus();
     find("bars").replaceChildren(
-      bar("above: output", layer.maps, "out"),
-      gradients ? bar(`below: gradient of ${target.name}`, gradients, "back") : page.tag("span", {}, "no gradient of the target reaches this layer"),
+      bar(`${thin ? "left" : "above"}: output`, layer.maps, "out"),
+      gradients ? bar(`${thin ? "right" : "below"}: gradient of ${target.name}`, gradients, "back") : page.tag("span", {}, "no gradient of the target reaches this layer"),
+      stretched(rows, columns),
       layer.maps.factor > 1 ? page.tag("span", {}, `each pixel the mean of ${layer.maps.factor} x ${layer.maps.factor} cells`) : "",
     );
     mark();
+  }
+
+  // Wide for high as maps are drawn: as they are, unless cells could not be told apart then.
+  const EXTREME = 10;
+  const drawnRatio = (ratio) => Math.min(Math.max(ratio, 1 / EXTREME), EXTREME);
+  function stretched(rows, columns) {
+    const by = Math.max(rows / columns, columns / rows) / EXTREME;
+    return by > 1.01 ? page.tag("span", {}, `cells are drawn ${page.number(by, 2)} times as ${rows > columns ? "wide" : "high"} as they are`) : "";
   }
 
   function enlarge(figure) {

@@ -155,22 +155,34 @@ def _back_from(
             found.thumbs[name] = rooted(mean_size(dy, THUMB))
             found.norms[name] = _norm(dy)
 
+        reached = _above(net, net.outputs[target.task])
         for step in net.back_steps(*dys, keep=entrances):
-            if step.dy is not None:
+            if step.dy is not None and step.name in reached:
                 look(step.name, step.dy)
             for key, param in step.layer.params.items():
                 if param.grad is not None:
-                    found.norms[f"{step.name}.{key}"] = _norm(param.grad)
+                    if step.name in reached:  # another task's are zeros
+                        found.norms[f"{step.name}.{key}"] = _norm(param.grad)
                     param.grad = None  # of all layers together they would be as large as the weights
             del step
         for name in entrances:
-            if name in net.diffs:
+            if name in net.diffs and name in reached:
                 look(name, net.diffs[name])
         return found
     finally:
         net.training = was
         net.zero_grads()
         net.diffs.clear()
+
+
+def _above(net: Net, output: str) -> set[str]:
+    """The layers that an output's value comes from: all that a gradient of it can reach."""
+    reached = {output}
+    for node in reversed(net.nodes):
+        if node.name in reached:
+            feeds = node.inputs[:1] if isinstance(node.layer, Crop) else node.inputs
+            reached.update(net.nodes[i].name for i in feeds)
+    return reached
 
 
 def _strength(y: Array) -> np.ndarray:

@@ -35,6 +35,15 @@
     view.setAttribute("viewBox", box.join(" "));
   }
 
+  // The picture is as large as leaves room below it for the targets and the command, where all stand in one window.
+  const panel = document.getElementById("picture");
+  const LEAST = 180;
+  function fit() {
+    view.style.maxHeight = "";
+    const over = panel.scrollHeight - panel.clientHeight;
+    if (over > 0) view.style.maxHeight = `${Math.max(LEAST, view.getBoundingClientRect().height - over)}px`;
+  }
+
   const rectangle = (left, top, right, bottom, kind) =>
     page.svg("rect", { x: left, y: top, width: right - left, height: bottom - top, class: `field ${kind}` });
 
@@ -137,6 +146,7 @@
     const { begins, ends } = page.data.command;
     const parts = [begins, words, ends].filter(Boolean).join(" ").split(" ");
     command.replaceChildren(...parts.flatMap((part) => [page.tag("span", {}, part), " "]).slice(0, -1));
+    fit();
   }
   const first = targets[chosen.target];
   ask(asks ? `${classFlag(first.of ? `${first.of}:${first.name}` : first.name)} --pixel ${first.y},${first.x}` : "--class NAME");
@@ -192,6 +202,7 @@
     shown.addEventListener("change", async () => {
       overlay.replaceChildren();
       names.replaceChildren();
+      fit();
       if (!shown.checked) return;
       overlay.append(page.svg("image", { href: await trace.prediction(task), width, height, preserveAspectRatio: "none", class: "label" }));
       for (const { name, colour, share: part } of task.classes) {
@@ -199,6 +210,7 @@
         swatch.style.background = `rgb(${colour})`;
         names.append(page.tag("span", { class: "key" }, swatch, `${name} ${page.number(100 * part, 2)} %`), " ");
       }
+      fit();
     });
   }
 
@@ -209,8 +221,11 @@
       outline();
       tell();
     }
+    if (changed.layer) fit();
   });
+  addEventListener("resize", fit);
   frame();
   pins();
   tell();
+  fit();
 })();

@@ -2,7 +2,8 @@
 
 The data goes from left to right. A box's height and its depth into the page are the rows and columns of its map, its
 thickness the square root of its channels. The longest path is the first lane; what branches off lies in lanes below,
-the shortest branches in the nearest. Placed by rules, so the same net gives the same drawing.
+the shortest branches in the nearest. Names run down from their boxes, where neither lines nor other boxes go. Placed by
+rules, so the same net gives the same drawing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ TALL, WIDE = 170.0, 300.0  # pixels of the largest map; the other maps in its sc
 LEAN, RISE = 0.36, 0.17  # depth goes so much to the right and up
 LEAST = 3.0  # pixels: no map is drawn smaller
 THICK = 1.2  # pixels for the square root of the channels
-LABELS = 86.0  # below each lane
+TEXT = 14.0  # pixels: the size of a name's letters at most; graph.js has it, too
+LETTER = 0.62 * TEXT  # pixels of a name for each letter, about: in most fonts and in bold rather less
+UNDER, BELOW = 6.0, 12.0  # pixels from a box to its name, and from a lane's longest name to the next lane
+LONGEST = 18  # letters of a name
 COVERED = ("ReLU", "Dropout")  # drawn close behind the layer that they follow
 
 
@@ -39,6 +43,22 @@ class Plate:
     tall: float = 0.0
     right: float = 0.0
     up: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """The name, if it is written: without what a GoogLeNet's layers have in common, and not too long."""
+        name = "" if self.kind in COVERED else self.name.replace("inception_", "")
+        return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[1 - LONGEST // 2 :]}"
+
+    @property
+    def foot(self) -> tuple[float, float]:
+        """Where the middle of the name's first letter begins; it runs down from there."""
+        return self.x + self.thick / 2, self.y + self.tall + UNDER
+
+    @property
+    def low(self) -> float:
+        """How far down the box and its name go."""
+        return self.foot[1] + LETTER * len(self.label) if self.label else self.y + self.tall
 
     @property
     def middle(self) -> float:
@@ -74,16 +94,9 @@ def arrange(net: Net, shapes: dict[str, Shape]) -> Scene:
     _columns(plates)
     _lanes(plates)
     arcs = [(i, k) for i, k, _ in _pairs(plates) if _arches(plates, i, k)]
-    top = 14.0 + 9 * sum(plates[i].lane == 0 for i, _ in arcs)
-    for lane in range(1 + max(p.lane for p in plates)):
-        inside = [p for p in plates if p.lane == lane]
-        tallest = max(p.tall + p.up for p in inside)
-        top += 9 * sum(plates[i].lane == lane for i, _ in arcs) if lane else 0
-        for p in inside:
-            p.y = top + (tallest - p.tall - p.up) / 2 + p.up
-        top += tallest + LABELS
+    _heights(plates, arcs)
     edges = [(_edge(plates, i, k, arcs), like) for i, k, like in _pairs(plates)]
-    return Scene(plates, edges, max(p.end for p in plates) + 46, top + 4, unit)
+    return Scene(plates, edges, max(p.end for p in plates) + 16, max(p.low for p in plates) + BELOW, unit)
 
 
 def _plate(net: Net, k: int, shapes: dict[str, Shape]) -> Plate:
@@ -112,7 +125,7 @@ def _columns(plates: Sequence[Plate]) -> None:
             if plate.column == column:
                 plate.x = x
                 covered = len(readers[k]) == 1 and plates[readers[k][0]].kind in COVERED
-                wide = max(wide, max(14.0, 0.4 * plate.right) if covered else max(20.0, plate.right + 16), 0)
+                wide = max(wide, max(14.0, 0.4 * plate.right) if covered else max(24.0, plate.right + 16))
                 wide = max(wide, plate.thick + (max(9.0, 0.4 * plate.right) if covered else plate.right + 18))
         x += wide
 
@@ -136,6 +149,25 @@ def _lanes(plates: Sequence[Plate]) -> None:
             plates[k].lane = lane
 
 
+def _heights(plates: Sequence[Plate], arcs: Sequence[tuple[int, int]]) -> None:
+    """Each lane lies as high as what is above it lets it, from where its lines come to where they go."""
+    above: list[tuple[float, float, float]] = []  # (from x, to x, how far down it goes)
+    for lane in range(1 + max(p.lane for p in plates)):
+        inside = [p for p in plates if p.lane == lane]
+        ends = [
+            p for i, k, _ in _pairs(plates) if lane in (plates[i].lane, plates[k].lane) for p in (plates[i], plates[k])
+        ]
+        ends = [p for p in ends if p.lane <= lane] + inside
+        left, right = min(p.x for p in ends) - TEXT, max(p.end for p in ends) + TEXT
+        tallest = max(p.tall + p.up for p in inside)
+        top = max((low + BELOW for start, end, low in above if start < right and left < end), default=14.0)
+        top += 9 * sum(plates[i].lane == lane for i, _ in arcs)
+        for p in inside:
+            p.y = top + (tallest - p.tall - p.up) / 2 + p.up
+        above += [(p.x - TEXT, p.end + TEXT, p.low) for p in inside]
+        above.append((left, right, top + tallest / 2))
+
+
 def _arches(plates: Sequence[Plate], i: int, k: int) -> bool:
     """Whether an edge within a lane has other boxes of that lane in its way."""
     a, b = plates[i], plates[k]
@@ -154,7 +186,7 @@ def _edge(plates: Sequence[Plate], i: int, k: int, arcs: Sequence[tuple[int, int
     if a.lane == b.lane:
         return f"M{start:.1f},{ya:.1f} H{end:.1f}"
     way = 6 if yb > ya else -6
-    turn = a.end + 7 if yb > ya else b.x - 9
+    turn = a.end + 8 if yb > ya else b.x - 9
     return (
         f"M{start:.1f},{ya:.1f} H{turn - 6:.1f} q6,0 6,{way} V{yb - way:.1f} q0,{way} 6,{way} H{max(end, turn + 6):.1f}"
     )
