@@ -11,9 +11,10 @@ from PIL import Image
 
 from minifcn import backend, models
 from minifcn.data import to_blob
-from minifcn.errors import ConfigError, DataError, WeightsError
-from minifcn.inference import open_trained
+from minifcn.errors import ConfigError, DataError, MemoryLimitError, WeightsError
+from minifcn.inference import activations, open_trained
 from minifcn.inspection.heat import spread
+from minifcn.inspection.summary import size
 from minifcn.models import convolutionalize
 from minifcn.net import Net
 
@@ -34,22 +35,29 @@ def open_classifier(path: str, name: str | None, device: str = "cpu", threads: i
     return net, about
 
 
-def classify(net: Net, image: np.ndarray, mean: Sequence[float]) -> np.ndarray:
-    """The probability of each class, float64 (C,), of the square in the middle of a picture uint8 RGB (H, W, 3)."""
-    return _shares(net, middle(net, image), mean)[:, 0, 0]
+def classify(net: Net, image: np.ndarray, mean: Sequence[float], available: int | None = None) -> np.ndarray:
+    """The probability of each class, float64 (C,), of the square in the middle of a picture uint8 RGB (H, W, 3).
+
+    available: bytes that it may take beside the weights, if not all that are free. Raises MemoryLimitError, before
+    anything is computed, if it needs more.
+    """
+    return _shares(net, middle(net, image), mean, available)[:, 0, 0]
 
 
 def middle(net: Net, image: np.ndarray) -> np.ndarray:
     """The square in the middle of a picture, as large as the classifier wants it."""
     side = models.family(net.spec["name"]).side
-    top, left = (max(0, (size - side) // 2) for size in image.shape[:2])
+    top, left = (max(0, (length - side) // 2) for length in image.shape[:2])
     return image[top : top + side, left : left + side]
 
 
-def heatmap(net: Net, image: np.ndarray, label: int, mean: Sequence[float]) -> np.ndarray:
-    """The probability of class `label` at each pixel (H, W) of a picture, by the classifier as a dense net."""
+def heatmap(net: Net, image: np.ndarray, label: int, mean: Sequence[float], available: int | None = None) -> np.ndarray:
+    """The probability of class `label` at each pixel (H, W) of a picture, by the classifier as a dense net.
+
+    available: as for `classify`, with its error.
+    """
     dense = convolutionalize(net)
-    values = _shares(dense, image, mean)[label]  # (h, w)
+    values = _shares(dense, image, mean, available)[label]  # (h, w)
     return spread(values, dense.coords(dense.outputs[0]), image.shape[:2])
 
 
@@ -62,8 +70,8 @@ def shortened(image: np.ndarray) -> np.ndarray:
             f"shorter side at {SHORTER} pixels; cut a part out"
         )
     factor = SHORTER / min(height, width)
-    size = max(SHORTER, round(width * factor)), max(SHORTER, round(height * factor))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+    sides = max(SHORTER, round(width * factor)), max(SHORTER, round(height * factor))
+    return np.asarray(Image.fromarray(image).resize(sides, Image.Resampling.BILINEAR))
 
 
 def read_labels(path: str, count: int) -> list[str]:
@@ -77,9 +85,16 @@ def read_labels(path: str, count: int) -> list[str]:
     return lines
 
 
-def _shares(net: Net, image: np.ndarray, mean: Sequence[float]) -> np.ndarray:
+def _shares(net: Net, image: np.ndarray, mean: Sequence[float], available: int | None) -> np.ndarray:
     """Softmax of the net's scores for a picture: float64 (C, h, w)."""
     xp = backend.xp_of(*(param.data for param in net.params.values()))
+    needed = activations(net, *image.shape[:2])
+    free = backend.memory(xp)["available"] if available is None else available
+    if needed > free:
+        raise MemoryLimitError(
+            f"{image.shape[1]}x{image.shape[0]} pixels need {size(needed)} of memory, and may take {size(free)}; end "
+            "other programs, or raise --memory-limit"
+        )
     with net.inference():
         scores = net.forward(backend.to(to_blob(image, mean)[None], xp))
     scores = backend.to_numpy(scores)[0].astype(np.float64)  # (C, h, w)

@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from minifcn import models
+from minifcn.backend import xp_of
 from minifcn.classification import classify, heatmap, open_classifier, read_labels, shortened
-from minifcn.command import Parser, add_device_flags, positive, reports_errors
+from minifcn.command import Parser, add_device_flags, add_memory_flag, memory_budget, positive, reports_errors
 from minifcn.data import read_image
 from minifcn.errors import ConfigError, MinifcnError
 from minifcn.files import atomic_path
@@ -51,16 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     classes = net.spec["num_classes"]
     labels = read_labels(arguments.labels, classes) if arguments.labels else about.get("classes")
     labels = labels or [f"class {k}" for k in range(classes)]
+    available = memory_budget(arguments.memory_limit, xp_of(*(param.data for param in net.params.values())))
     failed = 0
     for path in arguments.pictures:
         try:
             image = shortened(read_image(path))
-            shares = classify(net, image, about["mean"])
+            shares = classify(net, image, about["mean"], available)
             best = np.argsort(-shares, kind="stable")[: arguments.top]
             print(path, *(f"  {shares[k]:.3f}  {labels[k]}" for k in best), sep="\n", flush=True)
             if arguments.heatmap:
                 with atomic_path(arguments.heatmap) as beside:
-                    hot = heat(image, heatmap(net, image, int(best[0]), about["mean"]))
+                    hot = heat(image, heatmap(net, image, int(best[0]), about["mean"], available))
                     Image.fromarray(hot).save(beside, format="PNG")
                 print(f"  where it sees {labels[best[0]]}: {arguments.heatmap}")
         except MinifcnError as error:
@@ -79,6 +81,7 @@ def _parser() -> Parser:
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line, such as synset_words.txt")
     parser.add_argument("--heatmap", metavar="FILE", help="where in the picture the most probable class is, as a PNG")
     parser.add_argument("--overwrite", action="store_true", help="replace a heatmap that is there already")
+    add_memory_flag(parser)
     add_device_flags(parser)
     return parser
 

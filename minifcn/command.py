@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 
 from minifcn.backend import Namespace, memory
 from minifcn.errors import ConfigError, MinifcnError, did_you_mean, printable
+from minifcn.limits import mebibytes
 from minifcn.ops.algorithm import ALGORITHMS
 
 Main = Callable[[Sequence[str] | None], int]
@@ -159,9 +160,19 @@ def memory_size(text: str) -> int:
 
 
 def memory_budget(limit: int | None, xp: Namespace) -> int:
-    """Bytes that new arrays may take: of the process's limit what it has not taken yet, or what is free."""
+    """Bytes that new arrays may take: of the process's limit what it has not taken yet, or what is free.
+
+    Raises ConfigError if the process has taken more than the limit already, so that no pass, however small, would fit.
+    """
     told = memory(xp)
-    return told["available"] if limit is None else max(0, limit - told["used"])
+    if limit is None:
+        return told["available"]
+    if limit <= told["used"]:
+        raise ConfigError(
+            f"--memory-limit {mebibytes(limit)}: the process itself holds {mebibytes(told['used'])} already, with "
+            "nothing computed yet; allow more than that"
+        )
+    return limit - told["used"]
 
 
 def add_conv_flag(parser: argparse.ArgumentParser) -> None:

@@ -143,19 +143,21 @@ class Graph:
         """Name -> output shape for inputs of these shapes; raises ShapeError, naming the layer, if they do not fit."""
         return {node.name: shape for node, shape in zip(self.nodes, self._shapes(inputs), strict=True)}
 
-    def plan(self, *inputs: Shape, limit: int | None = None, training: bool = True) -> Plan:
+    def plan(self, *inputs: Shape, limit: int | None = None, training: bool = True, threads: int | None = None) -> Plan:
         """Shapes, arithmetic and memory of a pass over inputs of these shapes, before anything is allocated.
 
         limit: bytes that a training step, or without `training` a prediction, may take, weights included;
-        MemoryLimitError says what would fit if it needs more.
+        MemoryLimitError says what would fit if it needs more. threads: of the CPU, if not as many as work now.
         """
+        threads = parallel.get_threads() if threads is None else threads
         if limit is not None:
 
-            def need(shapes: tuple[Shape, ...]) -> int:
-                plan = self.plan(*shapes)
+            def need(shapes: tuple[Shape, ...], threads: int = threads) -> int:
+                plan = self.plan(*shapes, threads=threads)
                 return plan.peak_bytes if training else plan.inference_bytes
 
-            limits.check(need, inputs, limit, "a training step" if training else "a prediction")
+            what = "a training step" if training else "a prediction"
+            limits.check(need, inputs, limit, what, threads, lambda count: need(inputs, count))
         shapes, outputs = self._shapes(inputs), self._outputs()
         rows, costs, memory = [], [], []
         wanted, along, packing = self._wanted(), self.taken_along(), self.packing()
@@ -185,7 +187,7 @@ class Graph:
                     same_in_inference=first if isinstance(layer, Dropout) else rectified,
                 )
             )
-        return make_plan(rows, costs, memory, outputs, parallel.get_threads())
+        return make_plan(rows, costs, memory, outputs, threads)
 
     def taken_along(self, kept: Collection[str] = ()) -> set[int]:
         """The convolutions that can do the work of the ReLU after them: no other layer reads their output.

@@ -187,7 +187,7 @@ def _check_memory(net: Net, height: int, width: int, available: int) -> None:
         return
     fits = limits.largest(max(height, width), available, lambda side: activations(net, *_scaled(height, width, side)))
     advice = f"predict it smaller, with --max-side {fits}" if fits else "end other programs, or raise --memory-limit"
-    raise DataError(f"{width}x{height} pixels need {size(needed)} of memory, {size(available)} are free; {advice}")
+    raise DataError(f"{width}x{height} pixels need {size(needed)} of memory, and may take {size(available)}; {advice}")
 
 
 def activations(net: Net, height: int, width: int) -> int:

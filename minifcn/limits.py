@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from minifcn.errors import MemoryLimitError, MinifcnError, ShapeError
+from minifcn.errors import MemoryLimitError, MinifcnError, ShapeError, counted
 from minifcn.layers import Shape
 
 Need = Callable[[tuple[Shape, ...]], int]
 
 
-def check(need: Need, shapes: tuple[Shape, ...], limit: int, what: str) -> None:
+def check(
+    need: Need,
+    shapes: tuple[Shape, ...],
+    limit: int,
+    what: str,
+    threads: int = 1,
+    with_threads: Callable[[int], int] | None = None,
+) -> None:
     """MemoryLimitError if a pass over inputs of `shapes` needs more than `limit` bytes; it says what needs less.
 
     need: the bytes for inputs of given shapes; it may raise ShapeError for those that are too small.
+    with_threads: the bytes for `shapes` on other numbers of threads than the `threads` that there are.
     """
     if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
         raise MinifcnError(f"limit: expected a whole number of bytes, got {limit!r}")
@@ -22,6 +30,9 @@ def check(need: Need, shapes: tuple[Shape, ...], limit: int, what: str) -> None:
         return
     n, _, height, width = shapes[0]
     fitting = []
+    fewer = largest(threads, limit, with_threads) if with_threads else 0
+    if fewer:
+        fitting.append(counted(fewer, "thread"))
     batch = largest(n, limit, lambda count: need(tuple((count, *shape[1:]) for shape in shapes)))
     if batch:
         fitting.append(f"a batch of {batch}")

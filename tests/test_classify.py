@@ -122,6 +122,16 @@ def test_a_heatmap_replaces_nothing_unless_asked(trained, photo, tmp_path, capsy
     assert classify.read_image(out).shape == (256, 384, 3)
 
 
+def test_what_does_not_fit_the_memory_is_told_before_it_is_computed(trained, photo, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(classify, "memory_budget", lambda limit, xp: 14 << 20)
+    assert classify.main([trained, photo, "--heatmap", str(tmp_path / "h.png")]) == 2
+    told = capsys.readouterr()
+    assert "224x224 pixels" not in told.err and "384x256 pixels need" in told.err and "may take 14.0 MiB" in told.err
+    monkeypatch.setattr(classify, "memory_budget", lambda limit, xp: 1)
+    assert classify.main([trained, photo]) == 2
+    assert "224x224 pixels need" in capsys.readouterr().err and not (tmp_path / "h.png").exists()
+
+
 def test_spread_puts_each_cell_where_it_looks():
     place = Coords(Axis(2, 1, 1, 1), Axis(4, -1, -1, -1))
     values = np.array([[0.0, 1.0], [1.0, 0.0]])

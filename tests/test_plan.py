@@ -4,12 +4,16 @@ import argparse
 import re
 import sys
 
+import aboutruns
 import measured
 import pytest
+from PIL import Image
 
-from minifcn import explain, models, parallel, train
+from minifcn import explain, models, parallel, train, weights
+from minifcn.__main__ import main as minifcn
 from minifcn.command import memory_size
 from minifcn.errors import MemoryLimitError, MinifcnError
+from minifcn.training import dry_run
 
 MIB = 1 << 20
 FCN8S, SAME = {"name": "fcn8s"}, {"name": "fcn8s", "input_padding": "same"}
@@ -103,11 +107,34 @@ def test_what_is_no_size_of_memory(text):
         memory_size(text)
 
 
-def test_commands_refuse_what_does_not_fit(tmp_path, capsys):
-    flags = ["--data", "shapes:size=32,train=4,val=2", "--memory-limit", "1M", "--out", str(tmp_path / "run")]
+def test_commands_refuse_what_does_not_fit(tmp_path, capsys, monkeypatch):
+    flags = ["--data", "shapes:size=32,train=4,val=2", "--out", str(tmp_path / "run")]
+    monkeypatch.setattr(dry_run, "memory_budget", lambda limit, xp: 1 << 20)
     assert train.main(flags) == 2
     assert "error: a training step on" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
     assert explain.main(["fcn8s", "--preset", "tiny", "--size", "96", "--memory-limit", "30M"]) == 0
     told = capsys.readouterr().out
     assert "a prediction fits into 30.0 MiB" in told or "a prediction on 1 x 96x96" in told
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "trace", "report", "classify"])
+def test_a_limit_below_what_the_process_holds_is_called_that(command, tmp_path, capsys, rng):
+    """No arrays are to blame then, and no other program."""
+    fcn, vgg, picture = (str(tmp_path / name) for name in ("fcn.safetensors", "vgg.safetensors", "a.png"))
+    weights.save(fcn, models.build("fcn8s", 7, "tiny", rng=rng))
+    weights.save(vgg, models.build("vgg16", 7, "tiny", rng=rng))
+    Image.new("RGB", (40, 40)).save(picture)
+    flags = {
+        "train": ["--data", "shapes:size=32,train=4,val=2", "--out", str(tmp_path / "out")],
+        "evaluate": [fcn, "--data", "shapes:size=32,val=1"],
+        "predict": [fcn, picture, "--out", str(tmp_path / "out")],
+        "trace": [fcn, picture, "--out", str(tmp_path / "page.html")],
+        "report": [str(aboutruns.a_run(tmp_path / "run"))] if command == "report" else [],
+        "classify": [vgg, picture],
+    }[command]
+    capsys.readouterr()
+    assert minifcn([command, *flags, "--memory-limit", "10M"]) == 2
+    told = capsys.readouterr().err
+    assert "error: --memory-limit 10.0 MiB: the process itself holds " in told and "allow more than that" in told
+    assert not (tmp_path / "out").exists() and not (tmp_path / "page.html").exists()

@@ -129,7 +129,6 @@ def test_the_real_googlenet_knows_its_cat(tmp_path):
         (["--pixel", "45,0"], r"--pixel 45,0: outside the picture.*Y in 0\.\.44"),
         (["--pixel", "4"], "expected Y,X"),
         (["--class", "red", "--class", "blue", "--pixel", "0,0"], "2 times, --pixel 1 times"),
-        (["--memory-limit", "20M"], "a trace on 1 x 60x45 pixels needs"),
         (["--max-bytes", "50k"], "--max-bytes 51200: the page needs"),
         (["--depth", "."], "--depth: the net fcn8s does not see it"),
         (["--channels", "0"], "at least 1"),
@@ -177,5 +176,7 @@ def test_broken_files_and_files_that_are_there(fcn, photo, tmp_path, capsys):
 
 def test_what_a_trace_needs_is_refused_before_it_begins(fcn, photo, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(trace.tracing, "trace", lambda *_: pytest.fail("computed"))
-    assert trace.main([fcn, photo, "--memory-limit", "1M", "--out", str(tmp_path / "trace.html")]) == 2
-    assert "may take" in capsys.readouterr().err
+    monkeypatch.setattr(trace, "memory_budget", lambda limit, xp: 1 << 20)
+    assert trace.main([fcn, photo, "--out", str(tmp_path / "trace.html")]) == 2
+    told = capsys.readouterr().err
+    assert "a trace on 1 x 60x45 pixels needs" in told and "may take 1.0 MiB" in told

@@ -14,11 +14,11 @@ import fakegpu
 import numpy as np
 import pytest
 
-from minifcn import backend, data, models, weights
+from minifcn import backend, data, models, parallel, weights
 from minifcn.__main__ import main as minifcn
 from minifcn.config import TrainConfig
 from minifcn.data import Batch
-from minifcn.errors import ConfigError, DataError, MinifcnError, WeightsError
+from minifcn.errors import ConfigError, DataError, MemoryLimitError, MinifcnError, WeightsError
 from minifcn.layers import Param
 from minifcn.optim import MomentumSGD
 from minifcn.train import build, main
@@ -332,13 +332,34 @@ def test_the_weights_tell_which_file_they_started_from(whole, tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "padding", "said"),
-    [("fcn8s", 100, "--crop, --input-padding 81, or"), ("fcn-alexnet", 100, "--crop, --input-padding 85, or"),
-     ("fcn-alexnet", 85, "--crop, or"), ("fcn8s", "same", "--crop, or")],
+    [("fcn8s", 100, "--crop, --input-padding 81, or a"), ("fcn-alexnet", 100, "--crop, --input-padding 85, or a"),
+     ("fcn-alexnet", 85, "--crop, or a narrower --preset need"), ("fcn8s", "same", "--crop, or a narrower")],
 )  # fmt: skip
 def test_a_padding_is_recommended_that_the_net_takes_and_that_is_less(name, padding, said):
-    net = models.build(name, 2, "tiny", padding)
+    net = models.build(name, 2, None, padding)
     fits, (*_, warning) = dry_run.memory(net, (1, 3, 40, 40), available=0)
     assert not fits and said in warning
+
+
+def test_only_what_needs_less_than_now_is_recommended(restore_threads):
+    net = models.build("fcn8s", 2, "tiny")
+    for threads, shape, said in (
+        (1, (1, 3, 40, 40), "there is; a smaller --crop needs less"),
+        (1, (2, 3, 40, 40), "there is; smaller --batch-size (and larger --iter-size), or a smaller --crop need"),
+        (9999, (1, 3, 40, 40), "there is; fewer --threads, or a smaller --crop need less"),
+    ):
+        parallel.set_threads(threads)
+        assert said in dry_run.memory(net, shape, available=0)[1][-1]
+
+
+def test_fewer_threads_are_named_where_they_fit(restore_threads):
+    net = models.build("fcn8s", 2, "tiny")
+    limit = net.plan((1, 3, 40, 40), threads=3).peak_bytes
+    parallel.set_threads(9999)
+    with pytest.raises(MemoryLimitError, match=r"; 3 threads would fit"):
+        net.plan((1, 3, 40, 40), limit=limit)
+    with pytest.raises(MemoryLimitError, match=r"nothing smaller would fit"):
+        net.plan((1, 3, 40, 40), limit=1 << 20)
 
 
 def test_a_dry_run_tells_and_leaves_nothing(tmp_path, capsys, monkeypatch):

@@ -22,6 +22,8 @@ from minifcn.training.objective import Objective
 from minifcn.training.sets import Subset
 from minifcn.training.sizes import LOOKED_AT, Sized
 
+HALF = 0.5  # of what a step needs: if threads take more, they are what is too many
+
 
 def batch_shape(config: TrainConfig, largest: Sequence[Sized], processes: int = 1) -> tuple[int, int, int, int]:
     """(N, 3, H, W) of the largest batch, before one is made: of crops, or of pictures at their largest under --scale.
@@ -124,13 +126,34 @@ def memory(net: Net, shape: tuple[int, ...], available: int) -> tuple[bool, list
         f"available {_size(available)}",
     ]
     if not fits:
-        padding, least = net.spec["input_padding"], models.family(net.spec["name"]).least_padding
-        less = f"--input-padding {least}, " if padding != "same" and padding > least else ""
-        lines.append(
-            "warning: training needs more memory than there is; smaller --batch-size (and larger --iter-size), --crop, "
-            f"{less}or a narrower --preset need less"
-        )
+        lines.append(f"warning: training needs more memory than there is; {_less(net, shape, plan.peak_bytes)} less")
     return fits, lines
+
+
+def _less(net: Net, shape: tuple[int, ...], bytes_now: int) -> str:
+    """The settings that make a step need less than it does now, and their verb."""
+    family, padding, settings = models.family(net.spec["name"]), net.spec["input_padding"], []
+    if _of_threads(net, shape) > HALF * bytes_now:
+        settings.append("fewer --threads")
+    if shape[0] > 1:
+        settings.append("smaller --batch-size (and larger --iter-size)")
+    settings.append("a smaller --crop")
+    if padding != "same" and padding > family.least_padding:
+        settings.append(f"--input-padding {family.least_padding}")
+    others = (models.build(**{**net.spec, "preset": preset}) for preset in family.presets)
+    if any(_parameters(other) < _parameters(net) for other in others):
+        settings.append("a narrower --preset")
+    return f"{', '.join(settings[:-1])}, or {settings[-1]} need" if len(settings) > 1 else f"{settings[0]} needs"
+
+
+def _of_threads(net: Net, shape: tuple[int, ...]) -> int:
+    """What all threads but one take: of a part of the batch, as plans of large ones take long, and it hardly grows."""
+    part = net.input_shapes((1, shape[1], *(min(side, 256) for side in shape[2:])))
+    return net.plan(*part).peak_bytes - net.plan(*part, threads=1).peak_bytes
+
+
+def _parameters(net: Net) -> int:
+    return sum(param.data.size for param in net.params.values())
 
 
 def report(net: Net | None, batch: Batch | None, objective: Objective, train: Dataset, val: Dataset) -> int:
