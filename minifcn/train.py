@@ -55,9 +55,10 @@ exit status: 0 trained, 1 --dry-run found the data unfit, 2 bad input, 130 stopp
 @reports_errors
 def main(argv: Sequence[str] | None = None) -> int:
     """Parse, then train: alone, or as one of several processes."""
-    arguments = _parser().parse_args(argv)
-    with distributed.joined(arguments.distributed) as group, Claim() as claim:
-        return run(arguments, group, claim)
+    argv = sys.argv[1:] if argv is None else argv
+    # Joined before the flags are read, so that a slip in those of one process is told, and ends all.
+    with distributed.joined("--distributed" in argv) as group, Claim() as claim:
+        return run(_parser().parse_args(argv), group, claim)
 
 
 def run(arguments: argparse.Namespace, group: distributed.Group, claim: Claim) -> int:

@@ -14,6 +14,7 @@ say: who finds that it has slept itself begins to count anew.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ import zlib
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -77,11 +79,45 @@ class LastWords:
             self._shell = None
 
 
-class Reporter:
-    """Tells the errors of processes, once if all of them meet the same."""
+class CtrlC:
+    """Ctrl-C that waits: between `hold` and `release` it is only noted. In other threads than the main one, which
+    alone gets it, and where it is ignored, nothing changes."""
 
-    def __init__(self, mpi: Any, comm: Any) -> None:
-        self._mpi, self._comm = mpi, comm
+    def __init__(self) -> None:
+        self._came = False
+        self._before: Any = None
+
+    def hold(self) -> None:
+        if threading.current_thread() is threading.main_thread() and callable(signal.getsignal(signal.SIGINT)):
+            self._before = signal.signal(signal.SIGINT, self._note)
+
+    def release(self, forget: bool = False) -> None:
+        """From now on it does what it did; so does one that came meanwhile, unless that is to be forgotten."""
+        if self._before is None:
+            return
+        signal.signal(signal.SIGINT, self._before)
+        self._before = None
+        if self._came and not forget:
+            signal.raise_signal(signal.SIGINT)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._came = True
+
+
+class Reporter:
+    """Tells the errors of processes, once if all of them meet the same.
+
+    world: the communicator of all processes. Until `agrees_by` there is nothing to agree by: then every error is told
+    by who has it, and ends all.
+    """
+
+    def __init__(self, mpi: Any, world: Any) -> None:
+        self._mpi, self._world = mpi, world
+        self._comm: Any = None
+
+    def agrees_by(self, comm: Any) -> None:
+        """comm: a communicator of all processes that nobody else uses."""
+        self._comm = comm
 
     @contextmanager
     def watching(self, words: LastWords) -> Iterator[None]:
@@ -92,21 +128,36 @@ class Reporter:
         except SystemExit:
             raise
         except BaseException as error:
-            text, status = _described(error)
-            together = self._all_fail()
-            if together and self._alike(text):
-                if self._comm.Get_rank() == 0:
-                    raise
-                raise SystemExit(status) from None
+            impatience = CtrlC()
+            impatience.hold()  # once more, it would get in the way of ending the others
+            try:
+                self._tell(error, words)
+            finally:
+                impatience.release(forget=True)
+            raise
+
+    def _tell(self, error: BaseException, words: LastWords) -> None:
+        """Returns if the error is to go on, in the process that tells it for all."""
+        text, status = _described(error)
+        together = self._all_fail()
+        if together and self._alike(text):
+            if self._world.Get_rank() == 0:
+                return
+            raise SystemExit(status) from None
+        with suppress(OSError, ValueError):  # where nothing can be written, all must end nevertheless
+            print(f"rank {self._world.Get_rank()}: {text}", file=sys.stderr, flush=True)
             sys.stdout.flush()
-            print(f"rank {self._comm.Get_rank()}: {text}", file=sys.stderr, flush=True)
-            if together:
-                raise SystemExit(status) from None
-            words.take_back()
-            self._comm.Abort(status)
+        if together:
+            raise SystemExit(status) from None
+        words.take_back()
+        # Through the world's own communicator MPICH ends the others before they have said a word.
+        (self._comm or self._world).Abort(status)
+        os._exit(status)  # where it returns
 
     def _all_fail(self) -> bool:
         """Whether all processes come here. Who does not, waits for this one elsewhere, and would wait for ever."""
+        if self._comm is None:
+            return False
         request, end = self._comm.Ibarrier(), time.monotonic() + PATIENCE
         while not request.Test():
             if time.monotonic() > end:
@@ -115,7 +166,7 @@ class Reporter:
         return True
 
     def _alike(self, text: str) -> bool:
-        code = zlib.crc32(text.encode())
+        code = zlib.crc32(text.encode(errors="surrogatepass"))  # names of files may hold such
         ends = np.empty(2, np.int64)
         self._comm.Allreduce(np.array([code, -code], np.int64), ends, op=self._mpi.MAX)
         return bool(ends[0] == -ends[1])

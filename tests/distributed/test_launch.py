@@ -1,6 +1,7 @@
 """How a process finds its group, what it says where that fails, and who speaks when a process dies."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -37,6 +38,7 @@ def test_without_mpi4py_it_is_named(monkeypatch):
 
 @pytest.mark.parametrize("name", ["PMI", "OMPI_COMM_WORLD"])
 def test_processes_that_would_each_train_the_same_are_refused_once(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
     monkeypatch.setenv(f"{name}_SIZE", "4")
     monkeypatch.setenv(f"{name}_RANK", "0")
     with pytest.raises(ConfigError, match=r"has started 4 processes, .* add --distributed"), joined(False):
@@ -63,6 +65,71 @@ def test_an_mpiexec_of_another_mpi_is_noticed(monkeypatch):
     told = r"each finds itself alone: mpi4py speaks to another MPI \(Some MPI v1\)"
     with pytest.raises(ConfigError, match=told), joined(True):
         pass
+    with pytest.raises(ConfigError, match="each would train the same net by itself"), joined(False):
+        pass
+
+
+def test_a_call_of_mpi_that_never_returns_is_ended(monkeypatch):
+    """MPI waits for all processes to start it, and one may have failed before: a mistyped name of a module, say."""
+    code = """
+import os, sys, time
+os.environ |= {"PMI_SIZE": "2", "PMI_RANK": "1"}
+from minifcn.distributed import joined, launch
+launch.START = 1
+launch._mpi = lambda: time.sleep(60)
+with joined("wanted" in sys.argv):
+    pass
+"""
+    child = subprocess.run(
+        [sys.executable, "-c", code, "wanted"], text=True, stderr=subprocess.PIPE, timeout=50,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )  # fmt: skip
+    assert child.returncode == -signal.SIGALRM
+    assert child.stderr.startswith("rank 1 of 2 (process ")
+    assert child.stderr.endswith("It waited for all ranks to start MPI, and gives up after 1 seconds\n")
+
+
+def test_ctrl_c_waits_until_all_can_be_told_of_it(monkeypatch):
+    """Else the others wait for ever in calls of MPI that this process never makes."""
+    world = fakempi.World(1)
+    made = []
+
+    class Mpi(fakempi.Mpi):
+        @staticmethod
+        def Query_thread():
+            return 0
+
+    class Comm(fakempi.Comm):
+        def Dup(self):
+            made.append(self)
+            return super().Dup()
+
+    def started():
+        signal.raise_signal(signal.SIGINT)
+        Mpi.COMM_WORLD = Comm(world, 0)
+        return Mpi
+
+    monkeypatch.setattr(launch, "_mpi", started)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), joined(True):
+        pytest.fail("never comes here")
+    assert len(made) == 3  # all communicators
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_does_not_keep_the_first_from_ending_all(monkeypatch, capsys):
+    class Comm(fakempi.Comm):
+        def Abort(self, status):
+            signal.raise_signal(signal.SIGINT)
+            raise Aborted(status)
+
+    with (
+        pytest.raises(Aborted, match="130"),
+        Reporter(fakempi.Mpi, Comm(fakempi.World(2), 0)).watching(LastWords()),
+    ):
+        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)  # as it was
 
 
 CHILD = """
@@ -109,7 +176,7 @@ class Comm(fakempi.Comm):
         raise Aborted(status)
 
 
-def meet(errors, monkeypatch, capsys):
+def meet(errors, monkeypatch, capsys, knows=True):
     """Each rank meets its error, or none: (what was raised in each, standard error)."""
     monkeypatch.setattr(failures, "PATIENCE", 1.0)
     world = fakempi.World(len(errors))
@@ -117,7 +184,10 @@ def meet(errors, monkeypatch, capsys):
     def work(group):
         words = LastWords()
         try:
-            with Reporter(fakempi.Mpi, Comm(world, group.rank)).watching(words):
+            reporter = Reporter(fakempi.Mpi, Comm(world, group.rank))
+            with reporter.watching(words):
+                if knows:
+                    reporter.agrees_by(Comm(world, group.rank))
                 if errors[group.rank]:
                     raise errors[group.rank]
                 time.sleep(1.5)
@@ -150,6 +220,29 @@ def test_the_error_of_one_ends_all(error, status, line, monkeypatch, capsys):
     raised, told = meet([None, error], monkeypatch, capsys)
     assert raised[0] is None and isinstance(raised[1], Aborted) and raised[1].args == (status,)
     assert line in told.splitlines()
+
+
+def test_an_error_before_there_is_a_way_to_agree_ends_all(monkeypatch, capsys):
+    raised, told = meet([MinifcnError("full"), MinifcnError("full")], monkeypatch, capsys, knows=False)
+    assert [error.args for error in raised] == [(2,), (2,)] and all(isinstance(error, Aborted) for error in raised)
+    assert sorted(told.splitlines()) == ["rank 0: error: full", "rank 1: error: full"]
+
+
+def test_an_error_that_cannot_be_told_ends_all_nevertheless(monkeypatch, capsys):
+    """The disk is full, and standard output is a file."""
+
+    def full():
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(failures, "sys", SimpleNamespace(stdout=SimpleNamespace(flush=full), stderr=sys.stderr))
+    raised, told = meet([None, OSError(28, "No space left on device")], monkeypatch, capsys)
+    assert raised[0] is None and isinstance(raised[1], Aborted)
+    assert "rank 1: " in told
+
+
+def test_an_error_about_a_file_whose_name_is_no_text_goes_on(monkeypatch, capsys):
+    raised, _ = meet([MinifcnError("\udce4.png"), MinifcnError("\udce4.png")], monkeypatch, capsys)
+    assert isinstance(raised[0], MinifcnError) and isinstance(raised[1], SystemExit)
 
 
 class Post:

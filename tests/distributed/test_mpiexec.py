@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minifcn import checkpoint
+from minifcn import checkpoint, weights
 from minifcn.train import main
 
 pytestmark = pytest.mark.mpi
@@ -154,6 +154,24 @@ def test_as_many_processes_go_on_bit_for_bit(tmp_path, two):
         assert all(np.array_equal(found[key], expected[key]) for key in expected), name
 
 
+def test_stages_on_two_processes_are_those_of_one(tmp_path):
+    """Weights go from net to net, the momentum begins anew, and each stage leaves its own."""
+    flags = [
+        *SMALL, "--stages", "32s,16s,8s", "--stage-iterations", "7,4,5", "--stage-lr-factor", "0.5", "--eval-every", "3"
+    ]  # fmt: skip
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert main([*flags, "--out", str(one)]) == 0
+    output = trained(2, *flags, "--out", two, "--distributed")
+    assert output.count("fcn16s from ") == output.count("fcn8s from ") == 1
+    compare(two, one, 1e-6)
+    for name in ("weights-fcn32s", "weights-fcn16s", "weights"):
+        found, expected = (weights.open_net(run / f"{name}.safetensors")[0].state_dict() for run in (two, one))
+        assert found.keys() == expected.keys()
+        for key, array in expected.items():
+            assert np.abs(found[key] - array).max() <= 1e-6 * np.abs(array).max(), (name, key)
+    assert {row["stage"] for row in log_of(two)} == {"fcn32s", "fcn16s", "fcn8s"}
+
+
 def test_where_the_sums_order_allows_the_bits_are_those_of_one(tmp_path):
     """a + b = b + a: two processes with a picture each are one process that makes two passes for an update."""
     sums = ["--data", "shapes:size=40,train=12,val=2", "--no-mirror", "--iterations", 20, "--loss", "sum", "--lr", 1e-5]
@@ -221,6 +239,71 @@ from minifcn.train""")  # fmt: skip
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 2 and "\nrank 1: error: street.png: cannot be read\n" in output, output
     assert "\nrank 0 of 2" in output and "rank 1 of 2" not in output and "Traceback" not in output
+
+
+#: Something happens to rank 1 while the processes find each other.
+EARLY = """
+import os, signal, sys
+from minifcn.distributed import launch
+start, what = launch._mpi, sys.argv.pop(1)
+launch.START = 12
+def mpi():
+    found = start()
+    if what == "all" or found.COMM_WORLD.Get_rank() == 1:
+        os.kill(os.getpid(), signal.SIGINT)
+    return found
+class Reporter(launch.Reporter):
+    def agrees_by(self, comm):
+        if comm.Get_rank() == 1:
+            raise RuntimeError("no more memory for communicators")
+        super().agrees_by(comm)
+if what == "error":
+    launch.Reporter = Reporter
+elif what == "never" and (os.environ.get("PMI_RANK") or os.environ["OMPI_COMM_WORLD_RANK"]) == "1":
+    sys.exit("no such module")
+elif what in ("all", "one"):
+    launch._mpi = mpi
+from minifcn.train import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "status", "told"),
+    [
+        ("one", 130, ["\nrank 1: stopped\n", "\nrank 0 of 2"]),
+        ("all", 130, ["\nstopped\n"]),
+        ("error", 1, ["RuntimeError: no more memory"]),
+        ("never", None, ["no such module", "waited for all ranks to start MPI, and gives up after 12 seconds"]),
+    ],
+)
+def test_what_happens_while_they_find_each_other_ends_all(what, status, told, tmp_path):
+    """Others wait then in calls of MPI, where Python hears nothing."""
+    process = launched(2, "-c", EARLY, what, *LONG, "--out", tmp_path / "run", "--distributed")
+    try:
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == status if status else process.returncode, output
+    assert all(line in f"\n{output}" for line in told), output
+    assert not (tmp_path / "run").exists()
+
+
+def differing(tmp_path, *flags):
+    """(exit status, output) of two processes of which the second is given more flags."""
+    train = [sys.executable, "-m", "minifcn.train", *SMALL, "--out", tmp_path / "run"]
+    process = launched(1, *train[1:], "--distributed", ":", "-n", "1", *train, *flags)
+    try:
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    return process.returncode, output
+
+
+@pytest.mark.parametrize("flags", [["--distributed", "--iter"], []], ids=["a slip", "not distributed"])
+def test_an_error_in_one_command_is_told_with_its_rank_and_ends_all(flags, tmp_path):
+    status, output = differing(tmp_path, *flags)
+    assert status == 2 and "rank 1: error: " in output and "\nrank 0 of 2" in output, output
 
 
 @pytest.mark.parametrize(
