@@ -146,7 +146,7 @@ def run(arguments: argparse.Namespace, group: distributed.Group, claim: Claim) -
             learn(session, progress, stop)
             if stop():
                 told = sys.stderr if progress.silent else sys.stdout
-                print(f"stopped after step {session.step}; go on with: minifcn train --resume {folder}", file=told)
+                print(f"stopped after step {session.step}; go on with: {folder.to_go_on(group.size)}", file=told)
                 return 130
             session.end()
 

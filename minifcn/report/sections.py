@@ -194,7 +194,7 @@ def about(run: Run, trained: Sequence[Trained], parameters: int, dataset: Datase
     commands = [f"minifcn train --config {path}/{run.folder.config.name} --out ANOTHER    # the same run again"]
     if run.folder.checkpoint.is_file():
         more = "" if run.step < run.stages[-1].end else " --iterations MORE"
-        commands.append(f"minifcn train --resume {path}{more}    # go on with it")
+        commands.append(f"{run.folder.to_go_on()}{more}    # go on with it")
     commands.append(f"{command}    # this page")
     settings = configuration.to_toml(config).strip()
     return tag(

@@ -21,6 +21,7 @@ import itertools
 import math
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -61,6 +62,12 @@ class RunFolder:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    def to_go_on(self, processes: int = 1) -> str:
+        """The command that goes on with the run on as many processes, as a shell takes it."""
+        path = f"./{self}" if str(self).startswith("-") else str(self)  # or it would be taken for a flag
+        command = f"minifcn train --resume {shlex.quote(path)}"
+        return command if processes == 1 else f"mpiexec -n {processes} {command} --distributed"
 
     @classmethod
     def create(cls, out: str, config: TrainConfig, claim: Claim | None = None) -> RunFolder:

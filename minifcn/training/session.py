@@ -203,10 +203,8 @@ class Session:
 
     def _expect(self) -> None:
         """From now on a process that is killed says that there is something to go on from."""
-        self.group.expect(
-            f"The last checkpoint in {self.folder} is whole; go on with: mpiexec -n {self.group.size} minifcn train "
-            f"--resume {self.folder} --distributed"
-        )
+        go_on = self.folder.to_go_on(self.group.size)
+        self.group.expect(f"The last checkpoint in {self.folder} is whole; go on with: {go_on}")
 
     def _weights(self, stage: Stage) -> Path:
         return self.folder.weights if stage == self.stages[-1] else self.folder.stage_weights(stage.net)

@@ -129,12 +129,13 @@ def test_two_processes_find_what_one_finds(two, whole):
 
 def test_three_go_on_where_two_have_been_stopped(tmp_path, whole, two):
     """Stopped by Ctrl-C, at whichever step; and once more, by a SIGTERM that only one process gets."""
-    run = tmp_path / "run"
+    run = tmp_path / "my run"
     with running(2, tmp_path, *LONG, "--out", run, "--distributed", steps=5) as (process, _):
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 130, output
-    (stopped,) = re.findall(r"stopped after step (\d+); go on with: minifcn train --resume", output)
+    go_on = re.escape(f"go on with: mpiexec -n 2 minifcn train --resume '{run}' --distributed\n")
+    (stopped,) = re.findall(rf"stopped after step (\d+); {go_on}", output)
     assert checkpoint.load(run / "checkpoint.safetensors").state["step"] == int(stopped)
     with running(3, tmp_path, "--resume", run, "--distributed", steps=int(stopped) + 2) as (process, pids):
         os.kill(pids[2], signal.SIGTERM)
