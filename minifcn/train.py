@@ -25,6 +25,7 @@ from minifcn.files import sha256
 from minifcn.net import Net
 from minifcn.optim import clip_gradients
 from minifcn.training import checks, dry_run, rates
+from minifcn.training.agreement import check_flags, check_settings
 from minifcn.training.claim import Claim
 from minifcn.training.folder import RunFolder
 from minifcn.training.interrupt import Interrupt
@@ -63,11 +64,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(arguments: argparse.Namespace, group: distributed.Group, claim: Claim) -> int:
     """Build, check, loop. claim: takes the run's folder, for the process that leads."""
+    check_flags(group, arguments)
     if arguments.resume:
         group.told(lambda: claim.take(RunFolder.existing(arguments.resume).path))
         config, saved = _resumed(arguments)
     else:
         config, saved = _new(arguments), None
+    check_settings(group, config, saved)
     stages = stages_of(config)
     _echo(config, stages)
 

@@ -69,6 +69,10 @@ class Group:
         """`make()` is called in the process that leads, and what it gives, or its MinifcnError, told to all."""
         return str(make())
 
+    def everyones(self, facts: Mapping[str, str]) -> list[dict[str, str]]:
+        """The facts of each process, by rank."""
+        return [dict(facts)]
+
     def backward(self, net: Net, *dys: Array) -> None:
         """`net.backward`, after which all gradients are summed over the processes: what earlier passes left, too."""
         net.backward(*dys)
@@ -139,6 +143,13 @@ class MpiGroup(Group):
         if not ends_well:
             raise error or MinifcnError(text)
         return text
+
+    def everyones(self, facts: Mapping[str, str]) -> list[dict[str, str]]:
+        text = json.dumps(facts).encode()
+        (longest,) = self.most(len(text))
+        texts = np.zeros((self.size, longest), np.uint8)
+        texts[self.rank, : len(text)] = np.frombuffer(text, np.uint8)
+        return [json.loads(row.tobytes().rstrip(b"\0")) for row in self._reduced(texts, self._mpi.SUM)]
 
     def backward(self, net: Net, *dys: Array) -> None:
         sums = self._nccl or HostSum(self._mpi, self._comm)

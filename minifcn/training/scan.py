@@ -367,6 +367,8 @@ def _facts(name: str, dataset: Dataset) -> dict[str, str]:
         f"the number of {name} samples": str(len(dataset)),
         f"the names of the {name} samples": dataset.name if pairs is None else _hash(pair.name for pair in pairs),
         f"the classes of the {name} set": repr([(task.name, task.classes) for task in tasks_of(dataset)]),
+        f"the colours of the {name} set": _hash(task.palette.tobytes().hex() for task in tasks_of(dataset)),
+        f"the ignored label of the {name} set": str(dataset.ignore_index),
         f"the sizes of the {name} files": _hash(_sizes(pairs or [])),
     }
 

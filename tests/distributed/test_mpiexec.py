@@ -301,6 +301,15 @@ def differing(tmp_path, *flags):
     return process.returncode, output
 
 
+def test_another_command_is_refused_before_anything_is_done(tmp_path):
+    """Most of these went on for ever, or to the end with losses that differed."""
+    status, output = differing(tmp_path, "--distributed", "--iter-size", 2, "--eval-every", 1, "--loss", "sum")
+    assert status == 2 and output.startswith("error: the processes were not given the same command:\n"), output
+    for line in ("--iter-size: 1 on rank 0, 2 on rank 1", "--eval-every: 10 on rank 0, 1 on rank 1"):
+        assert f"\n  {line}\n" in output
+    assert output.count("error") == 1 and not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("flags", [["--distributed", "--iter"], []], ids=["a slip", "not distributed"])
 def test_an_error_in_one_command_is_told_with_its_rank_and_ends_all(flags, tmp_path):
     status, output = differing(tmp_path, *flags)

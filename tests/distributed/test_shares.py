@@ -6,6 +6,7 @@ what is shared wrongly differs in the first digits, what is summed in another or
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import fakempi
 import numpy as np
@@ -21,7 +22,8 @@ from minifcn.errors import ConfigError, MinifcnError, ShapeError
 from minifcn.inference import evaluate
 from minifcn.layers import Conv2d
 from minifcn.optim import MomentumSGD, clip_gradients
-from minifcn.train import _rates
+from minifcn.train import _new, _parser, _rates
+from minifcn.training.agreement import check_flags, check_settings
 from minifcn.training.interrupt import Interrupt
 from minifcn.training.objective import Objective
 from minifcn.training.sampling import Sampling
@@ -296,6 +298,76 @@ def test_processes_that_see_other_files_are_refused(other, told, tmp_path):
         assert fakempi.on_ranks(2, work) == [2, 2]
         return
     with pytest.raises(ConfigError, match=re.escape(f"rank 1 has other data than rank 0: {told}")):
+        fakempi.on_ranks(2, work)
+
+
+def test_processes_that_see_other_colours_are_refused(tmp_path):
+    """The same files and names; but where labels are colours, one would learn boxes as discs."""
+    for rank, colours in enumerate(("box 255 0 0\ndisc 0 255 0", "box 0 255 0\ndisc 255 0 0")):
+        for kind in ("images", "labels"):
+            (tmp_path / str(rank) / kind).mkdir(parents=True)
+            for name in "ab":
+                Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / str(rank) / kind / f"{name}.png")
+        (tmp_path / str(rank) / "classes.txt").write_text(f"{colours}\nignore 9 9 9\n")
+        (tmp_path / str(rank) / "train.txt").write_text("a\nb\n")
+        (tmp_path / str(rank) / "val.txt").write_text("a\n")
+
+    def work(group):
+        config = TrainConfig(data=f"folder:{tmp_path / str(group.rank)}", preset="small", overlap="allow")
+        return scan(*open_sets(config), config, group)
+
+    told = "rank 1 has other data than rank 0: the colours of the training set, the colours of the evaluation set. All"
+    with pytest.raises(ConfigError, match=told):
+        fakempi.on_ranks(2, work)
+
+
+def compare(group, *flags, saved=None):
+    """What processes do that were given these flags of `minifcn train`."""
+    arguments = _parser().parse_args([*flags])
+    check_flags(group, arguments)
+    check_settings(group, TrainConfig() if arguments.resume else _new(arguments), saved)
+
+
+@pytest.mark.parametrize(
+    ("commands", "told"),
+    [
+        ([["--lr", "0.1"], ["--lr", "0.2"]], "  --lr: 0.1 on rank 0, 0.2 on rank 1\n"),
+        ([["--seed", "5"], [], []], "  --seed: 5 on rank 0, 1 on ranks 1 and 2\n"),
+        ([[], ["--out", "größe"]], '  --out: not given on rank 0, "größe" on rank 1\n'),
+        ([["--dry-run"], []], "  --dry-run: given on rank 0, not given on rank 1\n"),
+        ([["--data", "voc:A"], ["--data", "camvid:A"]], "  kind of --data: voc on rank 0, camvid on rank 1\n"),
+        (
+            [[], ["--iter-size", "2", "--loss", "sum"]],
+            '  --iter-size: 1 on rank 0, 2 on rank 1\n  --loss: "mean" on rank 0, "sum" on rank 1\n',
+        ),
+    ],
+    ids=["lr", "three", "out", "dry run", "kind", "two settings"],
+)
+def test_processes_that_were_told_other_things_are_refused(commands, told):
+    def work(group):
+        with pytest.raises(ConfigError) as raised:
+            compare(group, *commands[group.rank])
+        return str(raised.value)
+
+    for text in fakempi.on_ranks(len(commands), work):  # each says so, or one would wait for others
+        assert text.startswith("the processes were not given the same command:\n") and told in text
+        assert text.count("\n  ") == told.count("\n")
+
+
+def test_what_machines_may_have_their_own_of_may_differ():
+    commands = [
+        ["--data", "folder:/a", "--val-data", "folder:/b", "--threads", "1", "--memory-limit", "1G"],
+        ["--data", "folder:/c", "--val-data", "folder:/d", "--threads", "2"],
+    ]
+    fakempi.on_ranks(2, lambda group: compare(group, *commands[group.rank]))
+
+
+def test_processes_that_go_on_from_other_checkpoints_are_refused():
+    def work(group):
+        saved = SimpleNamespace(state={"step": 10 + group.rank, "stage": "fcn8s"})
+        compare(group, "--resume", "runs/it", saved=saved)
+
+    with pytest.raises(ConfigError, match="  checkpoint: fcn8s, step 10 on rank 0, fcn8s, step 11 on rank 1\n"):
         fakempi.on_ranks(2, work)
 
 
