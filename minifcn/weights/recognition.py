@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minifcn import models
-from minifcn.errors import WeightsError
+from minifcn.errors import ShapeError, WeightsError
 from minifcn.net import Net
 from minifcn.weights.fed import STEPS
 from minifcn.weights.fitting import fitted, mixes
@@ -52,12 +52,31 @@ def recognise(source: Source, given: Mapping[str, Any], flag: str = "--net") -> 
     if "upsampling" not in spec and (learned := [k for k, a in source.arrays.items() if _mixes_classes(k, a)]):
         spec["upsampling"] = "dense"
         assumed.append(f"dense upsampling, since {learned[0]} mixes classes")
+    if "output_stride" not in spec and not source.spec and (stride := _denser_stride(spec, source)):
+        spec["output_stride"] = stride
+        assumed.append(f"output stride {stride}, from the shapes of the upsampling")
     return spec, assumed
 
 
 def fitting_presets(name: str, source: Source) -> list[str]:
     """The presets of the net called `name` whose trunk has the widths of the source's."""
     return [preset for preset in models.presets_of(name) if _fits(models.build(name, preset=preset), source)]
+
+
+def _denser_stride(spec: Mapping[str, Any], source: Source) -> int:
+    """The output stride of an FCN whose upsampling has the kernels of the source's; 0 for the published net's."""
+    kernels = {key: a.shape[2:] for key, a in source.arrays.items() if key.startswith("upscore") and a.ndim == 4}
+    if spec["name"] not in models.FCNS or not kernels:
+        return 0
+    for stride in reversed(models.OUTPUT_STRIDES):
+        try:
+            net = models.build(**spec, output_stride=stride)
+        except ShapeError:  # which whoever builds it tells
+            return 0
+        pairs = [(kernels[key], param.data.shape[2:]) for key, param in net.params.items() if key in kernels]
+        if pairs and all(theirs == ours for theirs, ours in pairs):
+            return 0 if stride == 32 else stride
+    return 0
 
 
 def _own(source: Source, name: str | None) -> dict[str, Any]:

@@ -66,6 +66,8 @@ NETS = {
     "learned upsampling": {"upsampling": "nonlinear"},
     "every class sees all": {"upsampling": "dense"},
     "two trunks": {"name": "fcn32s-late"},
+    "pools that do not subsample": {"output_stride": 8, "upsampling": "nonlinear"},
+    "one pool that does not": {"name": "fcn32s", "output_stride": 16},
     "depth": {"name": "fcn32s-rgbd"},
     "GoogLeNet": {"name": "fcn-googlenet"},
 }
@@ -78,6 +80,7 @@ def test_a_graph_says_what_it_does_to_pictures(settings, preprocess, tmp_path):
     path = exported(tmp_path / "a.onnx", net, Form(preprocess=preprocess), without_properties)
     found, about = weights.open_net(path, {"name": net.spec["name"]})
     assert_same(net, found)
+    assert found.spec == net.spec
     if preprocess and settings != NETS["depth"]:
         np.testing.assert_allclose(about["mean"], MEAN, rtol=1e-6)
     if preprocess and settings == NETS["depth"]:
