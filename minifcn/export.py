@@ -78,6 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _write(path: Path, out: Path, net: Net, about: Mapping[str, Any], form: Form, seed: int) -> list[str]:
     """Write the file and put it to the test; what is to be told of it, as `out`. MinifcnError if it fails."""
+    if form.size is not None:
+        models.check_size(net, *form.size, "--fixed-size: ")
     if form.size is not None and HAS_RUNTIME:  # which takes about as much again
         need = partial(_compared, net)
         limits.check(need, ((1, 3, *form.size),), memory_budget(None, np), f"{out}: comparing it with onnxruntime")

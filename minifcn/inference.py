@@ -182,6 +182,7 @@ def check_classes(net: Net) -> None:
 
 
 def _check_memory(net: Net, height: int, width: int, available: int) -> None:
+    models.check_size(net, height, width)
     needed = activations(net, height, width)
     if needed <= available:
         return

@@ -88,6 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(line, file=sys.stderr)
     image, arrays = _inputs(net, arguments, about["mean"], labels_pixels)
     xp = xp_of(*(param.data for param in net.params.values()))
+    models.check_size(net, image.shape[0], image.shape[1], f"{arguments.picture}: ")
     shapes = net.input_shapes((1, 3, *image.shape[:2]))
     limits.check(partial(_needed, net), tuple(shapes), memory_budget(arguments.memory_limit, xp), "a trace")
     choose = partial(_targets, arguments=arguments, tasks=tasks, labels_pixels=labels_pixels)

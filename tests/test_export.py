@@ -11,6 +11,7 @@ from PIL import Image
 from test_docs import README
 
 from minifcn import convert, evaluate, export, models, onnxfile, predict, weights
+from minifcn.errors import ShapeError
 from minifcn.onnxfile import table
 from minifcn.onnxfile.comparison import Difference
 from minifcn.weights import layouts
@@ -128,6 +129,20 @@ WRONG = {
 def test_what_cannot_be(what, trained, tmp_path, capsys):
     arguments, message = WRONG[what]
     assert message in error_of(capsys, *arguments)
+    assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+def test_a_size_that_is_too_small_for_the_net_and_which_is_not(tmp_path, monkeypatch, capsys):
+    net = table.random_net(np.random.default_rng(0), name="googlenet", num_classes=3, preset="tiny")
+    weights.save(tmp_path / "w.safetensors", net)
+    monkeypatch.chdir(tmp_path)
+    said = error_of(capsys, "w.safetensors", "net.onnx", "--fixed-size", "300x100")
+    assert "--fixed-size: 300x100 pixels are too few for googlenet; pictures from " in said
+    least = int(re.findall(r"from (\d+)x\1 on work \(pool5/7x7_s1: AvgPool2d: .* does not fit", said)[0])
+    assert models.least_side(net) == least == 223
+    models.check_size(net, least, least)
+    with pytest.raises(ShapeError, match="are too few for googlenet"):
+        models.check_size(net, least - 1, least)
     assert [path.name for path in tmp_path.iterdir()] == ["w.safetensors"]
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from minifcn import backend, evaluate, inference, models, predict
 from minifcn import weights as native
 from minifcn.data import VOC_PALETTE, read_label
-from minifcn.errors import ConfigError, DataError, WeightsError
+from minifcn.errors import ConfigError, DataError, ShapeError, WeightsError
 
 
 @pytest.fixture
@@ -79,6 +79,12 @@ def test_refuses_a_picture_beyond_memory_before_computing(monkeypatch):
     assert inference.predict(net, image, max_side=advised).shape == (100, 400)
     with pytest.raises(DataError, match="and may take"):
         inference.predict(net, image, max_side=advised + 1)
+
+
+def test_a_picture_too_small_for_the_net_is_told_which_size_is_not():
+    net = models.build("fcn-googlenet", 2, "tiny", "same")
+    with pytest.raises(ShapeError, match=r"40x20 pixels are too few for fcn-googlenet; pictures from 31x31 on work \("):
+        inference.predict(net, np.zeros((20, 40, 3), np.uint8))
 
 
 def test_no_advice_where_nothing_would_fit(monkeypatch):

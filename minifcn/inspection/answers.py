@@ -9,7 +9,6 @@ from minifcn.layers import Conv2d, ConvTranspose2d, Crop, MaxPool2d, Scale, Shap
 from minifcn.net import Net, Node
 
 Answer = tuple[str, list[str]]
-LARGEST_TRIED = 64  # pixels: every padding that can be chosen takes pictures of this size
 
 
 def answers(net: Net, shape: Shape) -> str:
@@ -68,19 +67,9 @@ def _padding(net: Net, shape: Shape) -> Answer:
 
 
 def _smallest(net: Net) -> str:
-    """How small a picture may be. That is a matter of the padding, so it is tried, not known."""
-    for n in range(1, LARGEST_TRIED):
-        if _takes(net, n):
-            return f"So padded, {'every size works' if n == 1 else f'pictures from {n}x{n} on work'}."
-    return f"So padded, pictures of more than {LARGEST_TRIED}x{LARGEST_TRIED} are needed."
-
-
-def _takes(net: Net, side: int) -> bool:
-    try:
-        net.shapes(*net.input_shapes((1, 3, side, side)))
-    except ShapeError:
-        return False
-    return True
+    """How small a picture may be."""
+    n = models.least_side(net)
+    return f"So padded, {'every size works' if n == 1 else f'pictures from {n}x{n} on work'}."
 
 
 def _memory(net: Net, shape: Shape) -> Answer:

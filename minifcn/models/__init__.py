@@ -19,6 +19,7 @@ from minifcn.models.names import (
 )
 from minifcn.models.presets import InceptionPreset, Preset
 from minifcn.models.rarefaction import rarefied, shift_and_stitch
+from minifcn.models.sizes import check_size, least_side
 
 __all__ = [
     "CLASSIFIERS",
@@ -32,9 +33,11 @@ __all__ = [
     "InceptionPreset",
     "Preset",
     "build",
+    "check_size",
     "classes_text",
     "convolutionalize",
     "family",
+    "least_side",
     "modalities_of",
     "presets_of",
     "rarefied",
