@@ -13,7 +13,8 @@ from minifcn.weights import known, readers
 from minifcn.weights.opening import open_source
 from minifcn.weights.readers import RawWeights
 from minifcn.weights.recognition import recognise
-from minifcn.weights.source import Source
+from minifcn.weights.source import Source, entrances
+from minifcn.weights.surgery import guesses
 
 #: Layers whose widths tell the size of a net: of VGG16, of AlexNet and of GoogLeNet.
 TELLING = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1", "conv1", "conv2", "conv3", "conv4", "conv5",
@@ -65,7 +66,8 @@ def _meaning(path: Path, origin: str | None) -> list[str]:
     try:
         spec, _ = recognise(source, {}, "--to")
         classes = models.classes_text(spec["num_classes"])
-        return [*lines, f"a whole {spec['name']}, preset {spec['preset']}, {classes}"]
+        assumed = (f"assumed: {line}" for line in guesses(source, entrances(models.build(**spec)).values()))
+        return [*lines, *assumed, f"a whole {spec['name']}, preset {spec['preset']}, {classes}"]
     except WeightsError as error:
         return [*lines, *_parts(source), str(error)]
 

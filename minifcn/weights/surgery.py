@@ -70,16 +70,18 @@ def transplanted(
             net.params[name].data = array
         else:
             net.params[name].data = to(np.array(array, data.dtype, order="C"), xp_of(data))
-    if source.guessed:
-        report.assumed += _guessed(source, [first[layer] for layer in first if f"{layer}.weight" in values])
+    report.assumed += guesses(source, [first[layer] for layer in first if f"{layer}.weight" in values])
     _warn(net, source, report)
     return report
 
 
-def _guessed(source: Source, factors: list[tuple[float, ...]]) -> list[str]:
-    """A line, if the net divides its input, on whether the source's did, too: only a graph or metadata would say it."""
+def guesses(source: Source, factors: Iterable[tuple[float, ...]]) -> list[str]:
+    """A line, if a net divides its input, on whether the source's did, too, where only a guess says it.
+
+    factors: what the net multiplies its input by before each convolution that sees it.
+    """
     divisors = sorted({1 / factor for each in factors for factor in each if factor != 1})
-    if not divisors:
+    if not divisors or not source.guessed:
         return []
     by = " and ".join(f"{divisor:g}" for divisor in divisors)
     if source.own:

@@ -9,7 +9,7 @@ from safetensors.numpy import save_file
 from minifcn import convert, models, weights
 from minifcn.errors import WeightsError
 from minifcn.onnxfile import PLAIN, Form, table, write
-from minifcn.weights import fed, inputs, readers, surgery
+from minifcn.weights import fed, inputs, inspection, readers, surgery
 from minifcn.weights.source import Source
 
 onnx = pytest.importorskip("onnx", reason="onnx writes the files (extra `test`)")
@@ -147,6 +147,8 @@ def test_arrays_as_only_minifcn_has_them_are_taken_as_its_own(save, suffix, sett
     said = "pictures divided by 64, as minifcn's nets of these widths divide them, which the file does not say"
     assert said in report.assumed
     assert_same(net, weights.open_net(path, {"name": net.spec["name"]})[0])
+    if net.spec["name"] == "vgg16":  # FCN-8s and its twin at once have the same arrays
+        assert f"assumed: {said}" in inspection.describe(path).splitlines()
 
 
 def test_arrays_that_others_have_too_are_taken_as_theirs_and_that_is_told(tmp_path):
@@ -159,8 +161,8 @@ def test_arrays_that_others_have_too_are_taken_as_theirs_and_that_is_told(tmp_pa
 
 def test_where_the_net_does_not_divide_either_nothing_is_assumed():
     source = Source("a", "weights", {}, guessed=True)
-    assert surgery._guessed(source, [(1.0, 1.0, 1.0)]) == []
-    assert len(surgery._guessed(source, [(1 / 64, 1 / 64, 1 / 64, 1.0)])) == 1
+    assert surgery.guesses(source, [(1.0, 1.0, 1.0)]) == []
+    assert len(surgery.guesses(source, [(1 / 64, 1 / 64, 1 / 64, 1.0)])) == 1
 
 
 # --- graphs of others -------------------------------------------------------------------------------------------------

@@ -179,12 +179,12 @@ HOSTILE = {
     "an attribute of 2^60": (
         "a.onnx",
         lambda run: wire.block(7, wire.block(1, wire.block(5, wire.number(1, HUGE)))),
-        "without any array",
+        "no initializers of numbers",
     ),
     "properties without end": (
         "a.onnx",
         lambda run: b"".join(wire.block(14, wire.block(1, b"%d" % k)) for k in range(20000)),
-        "without any array",
+        "no initializers of numbers",
     ),
     "a number without end": ("a.caffemodel", lambda run: b"\xff" * 40, "ten bytes"),
     "an array of 2^60 numbers": ("a.npz", lambda run: zipped({"a.npy": header((HUGE,))}), "cannot be made"),

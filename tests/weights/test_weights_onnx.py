@@ -191,3 +191,10 @@ def test_constants_are_weights_only_where_a_layer_reads_them(tmp_path):
     nodes += [onnx.helper.make_node("Add", ["xw", "fc8.bias"], ["y"]), onnx.helper.make_node("Mul", ["y", "other"], [])]
     arrays = readers.read(saved(tmp_path / "a.onnx", [], nodes)).arrays
     assert {name: array.tolist() for name, array in arrays.items()} == {"fc8.weight": [[1], [2]], "fc8.bias": [3, 4]}
+
+
+def test_a_graph_without_weights_is_told_so(tmp_path):
+    one = onnx.numpy_helper.from_array(np.float32([1]), "a")
+    path = saved(tmp_path / "a.onnx", [], [onnx.helper.make_node("Constant", [], ["a"], value=one)])
+    with pytest.raises(WeightsError, match=r"a\.onnx: has no initializers of numbers, nor constants that are a conv"):
+        readers.read(path)

@@ -38,6 +38,8 @@ def parse(path: Path) -> tuple[dict[str, np.ndarray], Mean]:
         array = tensor(message, beside)[1]
         if array is not None:
             arrays[name] = array
+    if not arrays:
+        raise WeightsError("has no initializers of numbers, nor constants that are a convolution's or a dense layer's")
     for name, factor in _factors(found).items():
         if name in arrays and factor != 1 and arrays[name].dtype.kind == "f":
             arrays[name] = arrays[name].astype(np.promote_types(arrays[name].dtype, "f4")) * np.float32(factor)
