@@ -164,7 +164,7 @@ def _plate(k: int, p: Plate) -> HTML:
     shape = "x".join(str(n) for n in p.shape[1:])
     box = f"M{x:.1f},{y:.1f} l{r:.1f},{-u:.1f} h{t:.1f} v{h:.1f} l{-r:.1f},{u:.1f} h{-t:.1f} z"
     spare = max(0.0, 22 - h - u) / 2
-    foot = "translate({:.1f},{:.1f}) rotate(90)".format(*p.foot)
+    foot = f"translate({p.foot[0]:.1f},{p.foot[1]:.1f})" + ("" if p.flat else " rotate(90)")
     return tag(
         "g",
         tag("title", f"{p.name}: {p.kind}, {shape}"),

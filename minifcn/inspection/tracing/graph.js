@@ -92,7 +92,7 @@
   document.getElementById("larger").addEventListener("click", () => resize(zoom * 1.25));
   document.getElementById("smaller").addEventListener("click", () => resize(zoom / 1.25));
   document.getElementById("fit").addEventListener("click", () => resize(scroll.clientWidth / width));
-  resize(Math.max(0.69, Math.min(1, scroll.clientWidth / width))); // no smaller than names are legible
+  resize(Math.max(0.67, Math.min(1, scroll.clientWidth / width))); // no smaller than names are legible
   scroll.scrollLeft = 0;
 
   // --- paint ---------------------------------------------------------------------------------------------------------

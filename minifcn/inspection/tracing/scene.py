@@ -43,6 +43,7 @@ class Plate:
     tall: float = 0.0
     right: float = 0.0
     up: float = 0.0
+    flat: bool = False  # whether there is room for the name to run to the right
 
     @property
     def label(self) -> str:
@@ -52,13 +53,25 @@ class Plate:
 
     @property
     def foot(self) -> tuple[float, float]:
-        """Where the middle of the name's first letter begins; it runs down from there."""
-        return self.x + self.thick / 2, self.y + self.tall + UNDER
+        """Where the middle of the name's first letter begins; it runs down from there, or to the right."""
+        x, y = self.x + self.thick / 2, self.y + self.tall + UNDER
+        return (self.x, y + TEXT / 2) if self.flat else (x, y)
+
+    @property
+    def written(self) -> tuple[float, float, float, float]:
+        """What the name takes up: left, top, right, bottom."""
+        (x, y), long = self.foot, LETTER * len(self.label)
+        return (x, y - TEXT / 2, x + long, y + TEXT / 2) if self.flat else (x - TEXT / 2, y, x + TEXT / 2, y + long)
+
+    @property
+    def far(self) -> float:
+        """How far to the right the box and its name go."""
+        return max(self.end, self.written[2]) if self.label else self.end
 
     @property
     def low(self) -> float:
         """How far down the box and its name go."""
-        return self.foot[1] + LETTER * len(self.label) if self.label else self.y + self.tall
+        return self.written[3] if self.label else self.y + self.tall
 
     @property
     def middle(self) -> float:
@@ -94,9 +107,10 @@ def arrange(net: Net, shapes: dict[str, Shape]) -> Scene:
     _columns(plates)
     _lanes(plates)
     arcs = [(i, k) for i, k, _ in _pairs(plates) if _arches(plates, i, k)]
+    _flat(plates)
     _heights(plates, arcs)
     edges = [(_edge(plates, i, k, arcs), like) for i, k, like in _pairs(plates)]
-    return Scene(plates, edges, max(p.end for p in plates) + 16, max(p.low for p in plates) + BELOW, unit)
+    return Scene(plates, edges, max(p.far for p in plates) + 16, max(p.low for p in plates) + BELOW, unit)
 
 
 def _plate(net: Net, k: int, shapes: dict[str, Shape]) -> Plate:
@@ -149,6 +163,23 @@ def _lanes(plates: Sequence[Plate]) -> None:
             plates[k].lane = lane
 
 
+def _flat(plates: Sequence[Plate]) -> None:
+    """A name beside the trunk runs to the right where no box and no line of its lane is in its way: it saves height."""
+    for p in plates:
+        if not p.lane or not p.label:
+            continue
+        left, right = p.x, p.x + LETTER * len(p.label) + TEXT
+        ways = [(plates[i], plates[k]) for i, k, _ in _pairs(plates)]
+        through = [_turn(a, b) for a, b in ways if min(a.lane, b.lane) <= p.lane < max(a.lane, b.lane)]
+        boxes = [each.x for each in plates if each.lane == p.lane]
+        p.flat = not any(left < x < right for x in [*through, *boxes])
+
+
+def _turn(a: Plate, b: Plate) -> float:
+    """Where the upright line from one lane to another stands."""
+    return a.end + 8 if b.lane > a.lane else b.x - 9
+
+
 def _heights(plates: Sequence[Plate], arcs: Sequence[tuple[int, int]]) -> None:
     """Each lane lies as high as what is above it lets it, from where its lines come to where they go."""
     above: list[tuple[float, float, float]] = []  # (from x, to x, how far down it goes)
@@ -158,13 +189,13 @@ def _heights(plates: Sequence[Plate], arcs: Sequence[tuple[int, int]]) -> None:
             p for i, k, _ in _pairs(plates) if lane in (plates[i].lane, plates[k].lane) for p in (plates[i], plates[k])
         ]
         ends = [p for p in ends if p.lane <= lane] + inside
-        left, right = min(p.x for p in ends) - TEXT, max(p.end for p in ends) + TEXT
+        left, right = min(p.x for p in ends) - TEXT, max(p.far for p in ends) + TEXT
         tallest = max(p.tall + p.up for p in inside)
         top = max((low + BELOW for start, end, low in above if start < right and left < end), default=14.0)
         top += 9 * sum(plates[i].lane == lane for i, _ in arcs)
         for p in inside:
             p.y = top + (tallest - p.tall - p.up) / 2 + p.up
-        above += [(p.x - TEXT, p.end + TEXT, p.low) for p in inside]
+        above += [(p.x - TEXT, p.far + TEXT, p.low) for p in inside]
         above.append((left, right, top + tallest / 2))
 
 
@@ -186,7 +217,7 @@ def _edge(plates: Sequence[Plate], i: int, k: int, arcs: Sequence[tuple[int, int
     if a.lane == b.lane:
         return f"M{start:.1f},{ya:.1f} H{end:.1f}"
     way = 6 if yb > ya else -6
-    turn = a.end + 8 if yb > ya else b.x - 9
+    turn = _turn(a, b)
     return (
         f"M{start:.1f},{ya:.1f} H{turn - 6:.1f} q6,0 6,{way} V{yb - way:.1f} q0,{way} 6,{way} H{max(end, turn + 6):.1f}"
     )
