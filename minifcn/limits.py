@@ -59,12 +59,14 @@ def mebibytes(count: int) -> str:
 
 def largest(top: int, limit: int, need: Callable[[int], int]) -> int:
     """The largest number below `top` that needs no more than `limit`; 0 if there is none. `need` is as of `check`."""
-    fits, too_large = 0, top
-    while too_large - fits > 1:
-        middle = (fits + too_large) // 2
+    fits, below, too_large, middle = 0, 0, top, 1
+    while too_large - below > 1:  # upwards in strides at first: what is far too large takes long to plan
         try:
-            enough = need(middle) <= limit
+            needed = need(middle)
         except ShapeError:  # too small for the net
-            enough = False
-        fits, too_large = (middle, too_large) if enough else (fits, middle)
+            needed = 0
+        else:
+            fits = middle if needed <= limit else fits
+        below, too_large = (middle, too_large) if needed <= limit else (below, middle)
+        middle = 2 * below if 0 < 2 * below < too_large else (below + too_large) // 2
     return fits

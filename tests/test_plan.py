@@ -9,10 +9,11 @@ import measured
 import pytest
 from PIL import Image
 
-from minifcn import explain, models, parallel, train, weights
+from minifcn import explain, limits, models, parallel, train, weights
 from minifcn.__main__ import main as minifcn
 from minifcn.command import memory_size
-from minifcn.errors import MemoryLimitError, MinifcnError
+from minifcn.errors import MemoryLimitError, MinifcnError, ShapeError
+from minifcn.ops import workspaces
 from minifcn.training import dry_run
 
 MIB = 1 << 20
@@ -94,6 +95,51 @@ def test_a_limit_refuses_with_what_would_fit():
         net.plan((8, 3, int(height) + 1, int(width) + 1), limit=limit)
     with pytest.raises(MemoryLimitError, match="nothing smaller would fit"):
         net.plan(shape, limit=MIB)
+
+
+@pytest.mark.parametrize(
+    ("preset", "shape"), [("tiny", (900, 3, 40, 48)), ("tiny", (1, 3, 9000, 64)), ("vgg16", (1, 3, 9000, 32))], ids=str
+)
+def test_large_work_is_told_by_a_part_of_it(preset, shape, monkeypatch):
+    """To within 1 % of what counting all bands would tell."""
+    net = models.build("fcn8s", 3, preset, "same")
+    plan = net.plan(shape)
+    for name in ("MANY_ROWS", "MANY_IMAGES"):
+        monkeypatch.setattr(workspaces, name, 1 << 40)
+    exact = net.plan(shape)
+    assert plan.peak_bytes == pytest.approx(exact.peak_bytes, rel=0.01)
+    assert plan.inference_bytes == pytest.approx(exact.inference_bytes, rel=0.01)
+    assert plan.rows == exact.rows
+
+
+@pytest.mark.parametrize("shape", [(10**8, 3, 24, 20), (1, 3, 900_000, 900_000)], ids=str)
+def test_absurd_work_is_planned_in_a_moment(shape, monkeypatch):
+    """There would be millions of bands to count."""
+    count, counted = workspaces._count, []
+
+    def watched(band):
+        counted.append(None)
+        assert len(counted) < 1_000_000, "it counts every band"
+        return count(band)
+
+    monkeypatch.setattr(workspaces, "_count", watched)
+    plan = models.build("fcn8s", 3, "tiny", "same").plan(shape)
+    assert plan.peak_bytes > 4 * 3 * shape[0] * shape[2] * shape[3]
+
+
+def test_what_would_fit_is_looked_for_from_below():
+    """What is far too large takes longest to plan. Sizes below 10 are too small for the net."""
+    asked = []
+
+    def need(size):
+        asked.append(size)
+        if size < 10:
+            raise ShapeError("too small")
+        return size
+
+    assert limits.largest(10**9, 1000, need) == 1000 and max(asked) < 2048 and len(asked) < 25
+    assert limits.largest(20, 15, need) == 15 and limits.largest(20, 9, need) == 0
+    assert limits.largest(16, 50, need) == 15 and limits.largest(1, 50, need) == 0
 
 
 @pytest.mark.parametrize(("text", "size"), [("4G", 4 << 30), ("800m", 800 << 20), ("1.5g", 3 << 29), ("4096", 4096)])

@@ -5,6 +5,7 @@ Of the CPU; on a GPU the bands are larger. `kernels.winograd_memory` tells of Wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
@@ -19,29 +20,67 @@ from minifcn.workspace import Workspace
 
 Shape = tuple[int, ...]
 
+#: Work of more than so many rows, images and bands of each layer is told by a part of it.
+MANY_ROWS, MANY_IMAGES, MANY_BANDS = 2048, 256, 64
+
 
 def conv2d(x: Shape, w: Shape, geometry: Geometry, size: Pair, itemsize: int, how: str) -> list[Workspace]:
     """Of `ops.conv2d`, and of its gradients dx and dw: x is (N, C, H, W), w (O, C/groups, kh, kw), y of `size`."""
-    y = x[0], w[0], *size
-    if how == "winograd":
-        return winograd_memory.workspaces(x, y, itemsize)
     w_by_group = geometry.groups, w[0] // geometry.groups, prod(w[1:])
-    return [
-        _correlate(x, w_by_group, geometry, y, itemsize),
-        _scatter(y, w, geometry, x, itemsize),
-        _correlate_weight(x, y, geometry, itemsize),
-    ]
+
+    def found(images: int, rows: int) -> list[Workspace]:
+        part = images, x[1], x[2] - geometry.stride[0] * (size[0] - rows), x[3]
+        y = images, w[0], rows, size[1]
+        if how == "winograd":
+            return winograd_memory.workspaces(part, y, itemsize)
+        return [
+            _correlate(part, w_by_group, geometry, y, itemsize),
+            _scatter(y, w, geometry, part, itemsize),
+            _correlate_weight(part, y, geometry, itemsize),
+        ]
+
+    return _of_part(found, x[0], size[0], size[1], x[1] * prod(geometry.kernel) * itemsize)
 
 
 def conv_transpose2d(x: Shape, w: Shape, geometry: Geometry, size: Pair, itemsize: int) -> list[Workspace]:
     """Of `ops.conv_transpose2d`, and of dx and dw: x is (N, C, H, W), w (C, O/groups, kh, kw), y of `size`."""
-    y = x[0], w[1] * geometry.groups, *size
     w_by_group = geometry.groups, w[0] // geometry.groups, prod(w[1:])
-    return [
-        _scatter(x, w, geometry, y, itemsize),
-        _correlate(y, w_by_group, geometry, x, itemsize),
-        _correlate_weight(y, x, geometry, itemsize),
-    ]
+
+    def found(images: int, rows: int) -> list[Workspace]:
+        part = images, x[1], rows, x[3]
+        y = images, w[1] * geometry.groups, size[0] - geometry.stride[0] * (x[2] - rows), size[1]
+        return [
+            _scatter(part, w, geometry, y, itemsize),
+            _correlate(y, w_by_group, geometry, part, itemsize),
+            _correlate_weight(y, part, geometry, itemsize),
+        ]
+
+    return _of_part(found, x[0], x[2], x[3], w[1] * geometry.groups * prod(geometry.kernel) * itemsize)
+
+
+def _of_part(
+    found: Callable[[int, int], list[Workspace]], images: int, rows: int, width: int, column_bytes: int
+) -> list[Workspace]:
+    """What `found(images, rows)` gives; of very many images or rows told by so many of them that there are many bands.
+
+    Bands are cut by their bytes, so that more work is more bands, not larger ones; what passes grows with the work.
+    To count the bands of a picture of a million rows, or of as many pictures, would take minutes.
+    """
+    columns = MANY_BANDS * max(window.band_bytes(np) // column_bytes + 1, 256)
+    r = _fewer(rows, max(MANY_ROWS, columns // width))
+    n = _fewer(images, max(MANY_IMAGES, columns // (r * width)))
+    most = found(n, r)
+    if (n, r) == (images, rows):
+        return most
+    fewer = (n, r - r // 9 * 8) if r < rows else (-(-n // 8), r)
+    told = zip(most, found(*fewer), strict=True)
+    work, part, less = images * rows, n * r, prod(fewer)
+    return [m._replace(passing=m.passing + (work - part) * (m.passing - f.passing) // (part - less)) for m, f in told]
+
+
+def _fewer(count: int, most: int) -> int:
+    """About `most` where there are more: cut into strips and tiles the last one is as wide."""
+    return count if count <= most else most + (count - most) % 8
 
 
 def _correlate(
