@@ -78,8 +78,11 @@ def read_labels(path: str, count: int) -> list[str]:
     """The names of `count` classes, one a line."""
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError as error:
+        raise ConfigError(f"--labels {path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"--labels {path}: cannot be read as text ({error})") from error
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"--labels {path}: cannot be read as text ({why})") from error
     if len(lines) != count:
         raise ConfigError(f"--labels {path}: expected a line for each of the net's {count} classes, got {len(lines)}")
     return lines

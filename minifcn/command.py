@@ -122,6 +122,12 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unknown argument {rest[0]!r}{hint}")
         return parsed, rest
 
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """As in argparse, which lists all choices, however many, and suggests none."""
+        if action.choices is not None and value not in action.choices:
+            hint = did_you_mean(str(value), map(str, action.choices))
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}{hint}")
+
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{self.prog}: {message} (--help explains every flag)")
 

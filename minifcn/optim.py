@@ -15,7 +15,7 @@ import numpy as np
 
 from minifcn import parallel
 from minifcn.backend import Array, to, to_numpy, xp_of
-from minifcn.errors import CheckpointError, MinifcnError
+from minifcn.errors import CheckpointError, ConfigError, MinifcnError
 from minifcn.kernels import cuda
 from minifcn.layers import Param
 
@@ -36,6 +36,11 @@ class MomentumSGD:
     def __init__(
         self, params: dict[str, Param], lr: float, momentum: float = 0.9, weight_decay: float = 0.0, iter_size: int = 1
     ) -> None:
+        for name, value, least in (
+            ("lr", lr, 0), ("momentum", momentum, 0), ("weight_decay", weight_decay, 0), ("iter_size", iter_size, 1),
+        ):  # fmt: skip
+            if not value >= least:  # NaN is not
+                raise ConfigError(f"MomentumSGD: expected {name} of at least {least}, got {value!r}")
         self.params = {name: param for name, param in params.items() if param.learns}
         self.lr = lr
         self.momentum = momentum

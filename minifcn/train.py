@@ -276,6 +276,10 @@ def design(
 def _rates(config: TrainConfig, lr: float, batch: data.Batch, group: distributed.Group) -> str:
     """The learning rate and decay in both conventions of the loss. batch: this process's part of it."""
     counted, pictures = group.sum(np.array([(batch.labels != data.IGNORE).sum(), len(batch.names)]))
+    if not counted:  # nothing to compare the two conventions over
+        return (
+            f"{config.loss} loss: lr {lr:.3g}, decay {config.weight_decay:.3g}; no pixel of the first batch is counted"
+        )
     pixels = max(1, int(counted // pictures))
     if config.loss == "mean":
         other, (same, decay) = "sum", recipes.mean_to_sum(lr, config.weight_decay, pixels)

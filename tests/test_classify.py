@@ -91,7 +91,9 @@ def test_what_is_refused(trained, photo, tmp_path, capsys):
     weights.save(rgb, models.build("googlenet", 3, "tiny"), {"channels": "RGB"})
     for flags, message in (
         ([trained, photo, "--labels", str(labels)], "a line for each of the net's 3 classes, got 2"),
-        ([trained, photo, "--labels", str(tmp_path)], "cannot be read as text"),
+        ([trained, photo, "--labels", str(tmp_path)], r"cannot be read as text (Is a directory)"),
+        ([trained, photo, "--labels", "gone.txt"], "--labels gone.txt: no such file\n"),
+        ([trained, str(tmp_path)], f"{tmp_path}: is a folder; expected the file of one picture"),
         ([trained, photo, photo, "--heatmap", "h.png"], "expected one picture"),
         ([trained, photo, "--heatmap", ""], "--heatmap: expected the name of a file"),
         ([trained, photo, "--heatmap", ".", "--overwrite"], "--heatmap .: is a folder; expected the name of a file"),

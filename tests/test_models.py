@@ -238,6 +238,8 @@ def test_what_cannot_be_built_is_refused():
         models.build("fcn8s", preset="tiny", input_padding=100_000_000)
     with pytest.raises(ShapeError, match="at least 1 class"):
         models.build("fcn8s", num_classes=0)
+    with pytest.raises(ShapeError, match="expected a whole number of classes, got '3'"):
+        models.build("fcn8s", num_classes="3")
 
 
 # --- the whole net against PyTorch ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minifcn import backend, parallel
-from minifcn.errors import CheckpointError
+from minifcn.errors import CheckpointError, ConfigError
 from minifcn.layers import Param
 from minifcn.optim import MomentumSGD, clip_gradients
 
@@ -135,3 +135,12 @@ def test_a_step_does_not_wait_for_the_device():
     clip_gradients(params, 1.0)
     sgd.step()
     assert (fakegpu.transfers.to_host, fakegpu.transfers.to_device) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"lr": -1}, {"lr": float("nan")}, {"momentum": -0.1}, {"weight_decay": -1}, {"iter_size": 0}]
+)
+def test_rates_that_go_uphill_are_refused(wrong):
+    (name,) = wrong
+    with pytest.raises(ConfigError, match=f"expected {name} of at least"):
+        MomentumSGD({}, **{"lr": 0.1, **wrong})

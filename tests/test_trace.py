@@ -132,7 +132,7 @@ def test_the_real_googlenet_knows_its_cat(tmp_path):
         (["--max-bytes", "50k"], "--max-bytes 51200: the page needs"),
         (["--depth", "."], "--depth: the net fcn8s does not see it"),
         (["--channels", "0"], "at least 1"),
-        (["--labels", "gone.txt"], "gone.txt: cannot be read"),
+        (["--labels", "gone.txt"], "gone.txt: no such file$"),
         (["--out", ""], "expected the name of a file"),
         (["--out", "."], "is a folder"),
         (["--out", "t.txt"], "--out t.txt: expected a name that ends in .html"),

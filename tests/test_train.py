@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import time
+from types import SimpleNamespace
 
 import fakegpu
 import numpy as np
@@ -18,9 +19,11 @@ from minifcn import backend, data, models, parallel, weights
 from minifcn.__main__ import main as minifcn
 from minifcn.config import TrainConfig
 from minifcn.data import Batch
+from minifcn.distributed import Group
 from minifcn.errors import ConfigError, DataError, MemoryLimitError, MinifcnError, WeightsError
 from minifcn.layers import Param
 from minifcn.optim import MomentumSGD
+from minifcn.train import _rates as rates_told
 from minifcn.train import build, main
 from minifcn.training import checks, dry_run, session, sizes
 from minifcn.training.interrupt import Interrupt
@@ -339,6 +342,11 @@ def test_a_padding_is_recommended_that_the_net_takes_and_that_is_less(name, padd
     net = models.build(name, 2, None, padding)
     fits, (*_, warning) = dry_run.memory(net, (1, 3, 40, 40), available=0)
     assert not fits and said in warning
+
+
+def test_a_batch_without_a_counted_pixel_is_not_said_to_have_one():
+    batch = SimpleNamespace(labels=np.full((1, 2, 2), 255, np.uint8), names=["a"])
+    assert rates_told(TrainConfig(), 0.5, batch, Group()).endswith("; no pixel of the first batch is counted")
 
 
 def test_only_what_needs_less_than_now_is_recommended(restore_threads):

@@ -92,6 +92,8 @@ def open_picture(path: PathLike) -> Image.Image:
     except DataError:
         raise
     except Exception as error:  # damaged bytes make decoders raise anything: OSError, SyntaxError, struct.error ...
+        if isinstance(error, IsADirectoryError):
+            raise DataError(f"{path}: is a folder; expected the file of one picture") from error
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(f"{path}: cannot be read ({error.strerror})") from error
         raise DataError(f"{path}: damaged or cut off, cannot be decoded ({error}); fetch or export it again") from error

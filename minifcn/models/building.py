@@ -155,7 +155,9 @@ def _counts(name: str, num_classes: int | Mapping[str, int]) -> int | dict[str, 
         raise ShapeError(f"{name}: a classifier has one task, got {counts}")
     for task, count in counts.items():
         if type(count) is not int or count < 1:
-            raise ShapeError(f"{name}: expected at least 1 class{f' of {task}' if task else ''}, got {count!r}")
+            of = f" of {task}" if task else ""
+            what = "at least 1 class" if type(count) is int else "a whole number of classes"
+            raise ShapeError(f"{name}: expected {what}{of}, got {count!r}")
         if several and not (isinstance(task, str) and task.isidentifier()):
             raise ShapeError(f"{name}: a task is named by a word, such as 'sem', got {task!r}")
     if several and len(counts) < 2:

@@ -62,9 +62,8 @@ class Run:
         """The run in a folder; ConfigError if it is none."""
         folder = RunFolder(Path(path))
         if not folder.path.is_dir():
-            raise ConfigError(
-                f"{path}: no such folder; expected the folder of a run, as `minifcn train --out` makes it"
-            )
+            what = "is a file" if folder.path.is_file() else "no such folder"
+            raise ConfigError(f"{path}: {what}; expected the folder of a run, as `minifcn train --out` makes it")
         if not folder.config.is_file():
             raise ConfigError(
                 f"{path}: not the folder of a run: it has no {folder.config.name}; `minifcn train --out {path}` would "

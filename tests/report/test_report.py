@@ -217,7 +217,12 @@ def test_refuses_with_one_message_and_no_page(flags, message, finished, capsys):
 
 
 def test_refuses_what_is_no_run(tmp_path, capsys):
-    for path, message in [(tmp_path / "no", "no such folder"), (tmp_path, "it has no config.toml")]:
+    (tmp_path / "w.safetensors").write_text("a file")
+    for path, message in [
+        (tmp_path / "no", "no such folder"),
+        (tmp_path, "it has no config.toml"),
+        (tmp_path / "w.safetensors", "is a file; expected the folder of a run"),
+    ]:
         assert main([str(path)]) == 2
         assert message in capsys.readouterr().err
 
