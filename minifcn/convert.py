@@ -42,6 +42,8 @@ examples
   minifcn convert vgg16-397923af.pth start.safetensors --to fcn32s         a classifier as a trunk: for train --init
   minifcn convert fcn8s.safetensors mine.safetensors --classes 25 --expand-score   four more, of score 0
   minifcn convert vgg16-torchvision vgg16.safetensors                      downloaded first
+
+exit status: 0 done; 2 bad input, or no whole net: nothing is written
 """
 
 
@@ -85,7 +87,15 @@ def _convert(arguments: argparse.Namespace, path: Path) -> int:
     mean = ", ".join(f"{value:g}" for value in report.mean)
     classes = models.classes_text(spec["num_classes"])
     print(f"{arguments.dst}: {spec['name']}, {spec['preset']}, {classes}; mean {mean} (BGR)")
+    if spec["name"] in models.FCNS and (scores := _chance_scores(net, report)):
+        print(f"warning: left untrained: {', '.join([*report.untrained, *scores])}; train it before use")
     return 0
+
+
+def _chance_scores(net: Net, report: weights.Report) -> list[str]:
+    """An FCN's score layers if none of them is from the source, so that the net says nothing of any picture yet."""
+    scores = [name for name in net.params if name.startswith("score") and name.endswith(".weight")]
+    return [name.removesuffix(".weight") for name in scores] if set(scores) <= set(report.left) else []
 
 
 def _more_names(names: Mapping[str, Any], counts: int | Mapping[str, int]) -> dict[str, Any]:

@@ -89,6 +89,17 @@ def test_more_classes_in_one_of_several_tasks(tmp_path, rng):
     assert told["palette"] == {"sem": [[1, 2, 3], [4, 5, 6], [0, 128, 0]]}
 
 
+def test_scores_that_are_still_to_be_learned_are_told_last(tmp_path, rng, capsys):
+    files = [str(tmp_path / "old.safetensors"), str(tmp_path / "new.safetensors")]
+    weights.save(files[0], models.build("fcn16s", 5, "tiny", rng=rng))
+    assert convert.main([*files, "--classes", "3"]) == 0
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told == "warning: left untrained: score_fr, score_pool4; train it before use"
+    for flags in ([], ["--classes", "7", "--expand-score"], ["--to", "fcn8s"], ["--to", "fcn32s"]):
+        assert convert.main([*files, *flags, "--overwrite"]) == 0
+        assert "untrained" not in capsys.readouterr().out
+
+
 def test_fewer_classes_are_not_thrown_away(tmp_path, rng, capsys):
     weights.save(tmp_path / "old.safetensors", models.build("fcn8s", 5, "tiny", rng=rng))
     out = tmp_path / "new.safetensors"
@@ -219,7 +230,7 @@ def test_what_is_refused(torchvision, tmp_path, capsys):
         ([str(tmp_path / "text.caffemodel"), out], "text.caffemodel: not a whole caffemodel"),
         ([other, out, "--mean", "grey"], "--mean: expected three numbers, such as 104,117,123, got 'grey'"),
         ([other, out, "--seed", "-1"], "--seed: expected a whole number of at least 0, got '-1'"),
-        ([other, out, "--to", "fcn9s"], "invalid choice: 'fcn9s'"),
+        ([other, out, "--to", "fcn9s"], "invalid choice: 'fcn9s'; did you mean 'fcn8s'?"),
         ([other, out, "--preset", "vgg17"], "vgg17"),
         ([other, out, "--to", "googlenet"], "widths of its layers are of none"),
         ([other, str(tmp_path / "no" / "a.safetensors")], "there is no folder"),
