@@ -35,6 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("pages", nargs="*", type=Path, help="files in docs/howto (default: all)")
     parser.add_argument("--write", action="store_true", help="fill in the output of commands that have none yet")
     arguments = parser.parse_args(argv)
+    for path in arguments.pages:
+        if not path.is_file():
+            parser.error(f"{path}: no such page")
     wrong = 0
     for path in arguments.pages or sorted(HOWTO.glob("[0-9]*.md")):
         text = path.read_text(encoding="utf-8")

@@ -61,6 +61,12 @@ def test_links_of_the_readme_to_what_is_not_in_the_site_are_told_as_paths(tmp_pa
     assert told(text, tmp_path) == wanted
 
 
+def test_a_page_that_is_not_there_is_one_message(capsys):
+    with pytest.raises(SystemExit, match="2"):
+        transcripts.main(["docs/howto/nope.md"])
+    assert "docs/howto/nope.md: no such page" in capsys.readouterr().err
+
+
 def test_every_extra_is_explained():
     table = generated.extras((ROOT / "setup.cfg").read_text(encoding="utf-8"))
     assert "| `onnx` | `export` |" in table
