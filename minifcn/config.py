@@ -65,7 +65,8 @@ class TrainConfig:
         "preset", "pixels around the picture: 100 as in the paper, 'same', or the 'preset''s own", group="net"
     )
     upsampling: str = _setting(
-        "fixed", "of the scores: fixed (bilinear), learned from there, or a nonlinear stack (models/upsampling.py)",
+        "fixed", "of the scores: fixed (bilinear), learned from there, dense (learned, and mixing classes), or a "
+        "nonlinear stack (models/upsampling.py)",
         group="net", choices=models.UPSAMPLINGS,
     )  # fmt: skip
     output_stride: int = _setting(

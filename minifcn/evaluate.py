@@ -51,6 +51,9 @@ examples
   minifcn evaluate runs/shapes/weights.safetensors --data shapes
   minifcn evaluate weights.safetensors --data voc:VOCdevkit/VOC2012 --split val --out scores
   minifcn evaluate siftflow.safetensors --data siftflow:data/siftflow --split test
+
+WEIGHTS is a .safetensors file, as minifcn writes it, or one of another framework, as `minifcn convert` reads it.
+exit status: 0 scored; 2 bad input
 """
 
 
@@ -118,7 +121,7 @@ def _number(value: float) -> str:
 
 def _parser() -> Parser:
     parser = Parser(prog="minifcn evaluate", description=ABOUT, epilog=EXAMPLES)
-    parser.add_argument("weights", metavar="WEIGHTS", help="a .safetensors file, as training leaves it")
+    parser.add_argument("weights", metavar="WEIGHTS", help="weights of an FCN: see below")
     parser.add_argument("--data", required=True, metavar="SPEC", help=HELP)
     parser.add_argument("--split", default="val", metavar="NAME", help="the part of the data set (default: val)")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N pictures")

@@ -49,6 +49,8 @@ examples
   minifcn explain fcn8s --preset tiny --size 96x96 --svg fcn8s.svg
   minifcn explain fcn32s-late --classes 40 --size 560x425        two trunks, for colours and HHA
   minifcn explain fcn8s --classes sem=33,geo=3 --size 256        two tasks on one trunk
+
+exit status: 0 done; 2 bad input
 """
 
 
@@ -104,7 +106,12 @@ def fit_lines(net: Net, shape: tuple[int, ...], limit: int) -> list[str]:
 def _parser() -> Parser:
     parser = Parser(prog="minifcn explain", description=ABOUT, epilog=EXAMPLES)
     parser.add_argument("net", metavar="NET", help=", ".join(models.NAMES))
-    parser.add_argument("--size", default="500x500", metavar="WxH", help="WIDTHxHEIGHT in pixels (default: 500x500)")
+    parser.add_argument(
+        "--size",
+        default="500x500",
+        metavar="WxH",
+        help="WIDTHxHEIGHT in pixels, or one number for a square (default: 500x500)",
+    )
     presets = "; ".join(f"{name}'s {', '.join(family.presets)}" for name, family in models.FAMILIES.items())
     parser.add_argument("--preset", metavar="NAME", help=f"layer widths: {presets} (default: as published)")
     parser.add_argument(

@@ -52,6 +52,8 @@ examples
   minifcn export bvlc_googlenet.npz googlenet.onnx                            another framework's weights
   minifcn convert net.onnx weights.safetensors                                and back
   minifcn export --table                                                      every net, at many sizes, beside minifcn
+
+exit status: 0 done; 1 --table found a difference; 2 bad input, or a file that failed: nothing is written
 """
 SIZE = 97, 130  # of the picture that is compared on, if any size is right: no multiple of a stride
 
@@ -130,7 +132,9 @@ def _parser() -> Parser:
         metavar="N",
         help=f"version of ONNX's operators, {OLDEST} to {NEWEST} (default: {OPSET})",
     )
-    parser.add_argument("--fixed-size", metavar="WxH", help="one picture of WIDTHxHEIGHT: no shape is left open")
+    parser.add_argument(
+        "--fixed-size", metavar="WxH", help="one picture of WIDTHxHEIGHT, or of 500 for a square: no shape is left open"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace NET.onnx if it is there already")
     parser.add_argument("--seed", type=natural, default=0, metavar="N", help="of the random picture (default: 0)")
     parser.add_argument(

@@ -54,6 +54,7 @@ examples
   minifcn predict weights.safetensors photos/ more/*.png --out predictions --max-side 1000
   minifcn predict rgbd.safetensors rooms/images --depth rooms/depth --out predictions
 
+WEIGHTS is a .safetensors file, as minifcn writes it, or one of another framework, as `minifcn convert` reads it.
 exit status: 0 all pictures labelled; 1 some could not be; 2 nothing was done
 """
 LABEL, OVERLAY = ".label.png", ".overlay.png"
@@ -174,7 +175,7 @@ def _contents(label: np.ndarray, classes: Sequence[str]) -> str:
 
 def _parser() -> Parser:
     parser = Parser(prog="minifcn predict", description=ABOUT, epilog=EXAMPLES)
-    parser.add_argument("weights", metavar="WEIGHTS", help="a .safetensors file, as training leaves it")
+    parser.add_argument("weights", metavar="WEIGHTS", help="weights of an FCN: see below")
     parser.add_argument("pictures", metavar="PICTURE", nargs="+", help="picture files, or folders of them")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder for the results; made if it is not there")
     parser.add_argument(

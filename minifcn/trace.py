@@ -64,6 +64,9 @@ examples
   minifcn trace weights.safetensors street.png --class Car --pixel 120,301 --class Road --pixel 200,90 --out trace.html
   minifcn trace bvlc_googlenet.npz cat.jpg --labels synset_words.txt --out trace.html
   minifcn trace rgbd.safetensors room.png --depth rooms/depth --out trace.html
+
+WEIGHTS is a .safetensors file, as minifcn writes it, or one of another framework, as `minifcn convert` reads it.
+exit status: 0 the page is written; 2 bad input
 """
 TARGETS = 3
 

@@ -10,6 +10,7 @@ import pytest
 
 import minifcn
 from minifcn.__main__ import COMMANDS
+from minifcn.__main__ import main as minifcn_main
 from minifcn.errors import did_you_mean
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -62,6 +63,41 @@ def test_every_command_s_help_calls_it_by_its_name(name, capsys):
     with pytest.raises(SystemExit):
         importlib.import_module(COMMANDS[name][0]).main(["--help"])
     assert capsys.readouterr().out.startswith(f"usage: minifcn {name} ")
+
+
+def help_of(capsys, *words):
+    with pytest.raises(SystemExit):
+        minifcn_main([*words, "--help"])
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_s_help_says_its_exit_statuses(name, capsys):
+    words = [name, "check"] if name == "data" else [name]
+    assert "exit status: 0" in help_of(capsys, *words)
+
+
+@pytest.mark.parametrize("name", ["evaluate", "predict", "classify"])
+def test_help_says_that_weights_may_be_of_another_framework(name, capsys):
+    assert "or one of another framework, as `minifcn convert` reads it" in help_of(capsys, name)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["course", "build"], ["course", "grade"], ["course", "solved"], ["course", "selftest"],
+     ["experiments", "ladder"], ["experiments", "bounds"]],
+)  # fmt: skip
+def test_commands_within_commands_teach_with_examples(words, capsys):
+    text = help_of(capsys, *words)
+    assert re.findall(rf"^  (?:python -m )?minifcn[ .]{' '.join(words)}", text, re.MULTILINE)
+    if words[0] == "course":
+        assert "01_conv2d" in text.partition("\nexample")[0]
+
+
+def test_a_slip_in_a_choice_gets_a_suggestion(capsys):
+    for words, meant in (("data chek", "check"), ("course grad", "grade"), ("export --table ful", "full")):
+        assert minifcn_main(words.split()) == 2
+        assert f"; did you mean '{meant}'?" in capsys.readouterr().err
 
 
 def test_runs_that_the_readme_uses_are_runs_that_it_makes():

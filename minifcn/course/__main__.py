@@ -49,14 +49,29 @@ def parser() -> Parser:
     """The command's flags."""
     flags = Parser(prog="minifcn course", description=_DESCRIPTION, epilog=_EPILOG)
     commands = flags.add_subparsers(dest="command", required=True, metavar="build|solved|grade|selftest")
-    made = commands.add_parser("build", help="make NAME-student.zip and NAME-gradescope.zip")
-    made.add_argument("name", metavar="NAME", help="a folder of assignments: " + ", ".join(names()))
+    found = ", ".join(names()) or "a folder of --assignments, as this is no checkout, which has some"
+    made = commands.add_parser(
+        "build",
+        help="make NAME-student.zip and NAME-gradescope.zip",
+        epilog="examples\n  python -m minifcn.course build 01_conv2d --out dist/course\n"
+        "  python -m minifcn.course build 01_conv2d --tests private/    with cases of your own that stay private",
+    )
     made.add_argument("--out", default="dist/course", metavar="DIR", help="where the zips go (default: dist/course)")
-    told = commands.add_parser("solved", help="write the solved files, without markers: to hand out when all is due")
-    told.add_argument("name", metavar="NAME")
+    told = commands.add_parser(
+        "solved",
+        help="write the solved files, without markers: to hand out when all is due",
+        epilog="example\n  python -m minifcn.course solved 01_conv2d --out solved",
+    )
     told.add_argument("--out", required=True, metavar="DIR", help="where they go: made if it is not there")
-    graded = commands.add_parser("grade", help="mark a folder of submissions")
-    graded.add_argument("name", metavar="NAME")
+    graded = commands.add_parser(
+        "grade",
+        help="mark a folder of submissions",
+        epilog="examples\n  python -m minifcn.course grade 01_conv2d submissions/ --csv grades.csv\n"
+        "  python -m minifcn.course grade 01_conv2d submissions/ --csv grades.csv --into canvas.csv --key ID "
+        '--column "A1 (77)"',
+    )
+    for command in (made, told, graded):
+        command.add_argument("name", metavar="NAME", help=f"the assignment: {found}")
     graded.add_argument(
         "submissions", metavar="SUBMISSIONS", help="a folder that has a folder, zip or .py a student, as exported"
     )
@@ -69,8 +84,13 @@ def parser() -> Parser:
     graded.add_argument("--into", metavar="CSV", help="an exported gradebook (Canvas, Moodle) to put the points into")
     graded.add_argument("--key", metavar="COLUMN", help="its column that says who the student is")
     graded.add_argument("--column", metavar="COLUMN", help="its column that the points go into")
-    tested = commands.add_parser("selftest", help="build, and mark the solution, what is handed out, and mistakes")
-    tested.add_argument("names", nargs="*", metavar="NAME", help="(default: all)")
+    tested = commands.add_parser(
+        "selftest",
+        help="build, and mark the solution, what is handed out, and mistakes",
+        epilog="examples\n  python -m minifcn.course selftest                all assignments: a minute or two\n"
+        "  python -m minifcn.course selftest 01_conv2d",
+    )
+    tested.add_argument("names", nargs="*", metavar="NAME", help=f"assignments (default: all): {found}")
     for command in (made, told, graded, tested):
         command.add_argument(
             "--assignments", type=Path, default=FOLDER, metavar="DIR", help="(default: tutorials/assignments)"

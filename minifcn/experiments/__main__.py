@@ -68,7 +68,9 @@ def _parse(argv: list[str]) -> tuple[argparse.Namespace, ModuleType]:
     if name not in NAMES:
         raise ConfigError(f"minifcn experiments: unknown experiment {name!r}{did_you_mean(name, NAMES)}")
     experiment = importlib.import_module(f"minifcn.experiments.{name}")
-    parser = Parser(prog=f"minifcn experiments {name}", description=experiment.ABOUT)
+    parser = Parser(
+        prog=f"minifcn experiments {name}", description=experiment.ABOUT, epilog=getattr(experiment, "EXAMPLES", None)
+    )
     parser.add_argument(
         "--out", metavar="DIR", help=f"folder for all that it leaves (default: runs/experiments/{name})"
     )

@@ -31,6 +31,12 @@ The paper does not say how it downsamples. Three ways, all printed:
             shares would say, upsampling as FCNs do
 Ignored pixels (255) count neither in a block nor in the score.
 """
+EXAMPLES = """\
+examples
+  minifcn experiments bounds                                      generated shapes
+  minifcn experiments bounds --data labels:SegmentationClass      any folder of label PNGs
+  minifcn experiments bounds --data voc:VOCdevkit/VOC2012 --split trainval
+"""
 FACTORS = (128, 64, 32, 16, 8, 4)
 PAPER = {128: 50.9, 64: 73.3, 32: 86.1, 16: 92.8, 8: 96.4, 4: 98.5}  # appendix A, on PASCAL VOC
 

@@ -28,6 +28,12 @@ PAPER = {
 }
 #: Steps of the stages, as a share of --iterations.
 SHARES = (1.0, 0.75, 0.75)
+EXAMPLES = """\
+examples
+  minifcn experiments ladder                                      generated shapes: some six minutes
+  minifcn experiments ladder --seeds 1 --iterations 40            a look at what it does
+  minifcn experiments ladder --data voc:DIR --init vgg16.caffemodel --preset vgg16 --iterations 100000
+"""
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

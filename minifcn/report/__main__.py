@@ -48,6 +48,8 @@ examples
   minifcn report runs/shapes --pictures 30 --out shapes.html
   minifcn report runs/camvid --data camvid:DIR         the data lie elsewhere than they did in training
   minifcn report runs/camvid --split test --limit 100
+
+exit status: 0 the page is written; 2 bad input
 """
 
 

@@ -63,6 +63,13 @@ def test_a_folder_that_cannot_be_made_is_told_before_the_work(command, tmp_path,
     assert (tmp_path / "README.md").read_text() == "mine"
 
 
+def test_help_away_from_a_checkout_says_where_names_come_from(capsys, monkeypatch):
+    monkeypatch.setattr("minifcn.course.__main__.names", lambda *folder: [])
+    with pytest.raises(SystemExit):
+        main(["build", "--help"])
+    assert "the assignment: a folder of --assignments" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_solution_that_loses_a_point_is_not_built(tmp_path):
     body = "    # BEGIN SOLUTION\n    import numpy\n    return x + numpy.random.rand()\n    # END SOLUTION\n"
     with pytest.raises(ConfigError, match=r"the solution loses points, in \d of 2 cases\. a, twice"):
