@@ -36,9 +36,9 @@ def save(path: str | PathLike[str], net: Net, sgd: MomentumSGD, state: Mapping[s
     """Writes the net's weights, its dropout generators, the velocities, and `state`; whole, or not at all."""
     # The arrays themselves, not copies: with FCN-8s those would be another 1 GiB.
     arrays = {f"weights/{name}": to_numpy(param.data) for name, param in net.params.items()}
+    arrays |= {f"velocity/{name}": to_numpy(array) for name, array in sgd.velocity.items()}
     if bad := [name for name, array in arrays.items() if not tensors.is_finite(array)]:
         raise CheckpointError(f"{path}: not written, {bad[0]} holds NaN or Inf; an earlier checkpoint is untouched")
-    arrays |= {f"velocity/{name}": to_numpy(array) for name, array in sgd.velocity.items()}
     generators = [generator.bit_generator.state for generator in net.generators()]
     try:
         tensors.write(
@@ -65,6 +65,11 @@ def load(path: str | PathLike[str]) -> Checkpoint:
     for key, (fits, expected) in _STATE.items():
         if not fits(state.get(key)):
             raise CheckpointError(f"{path}: damaged: its {key} is {state.get(key)!r:.80}, expected {expected}")
+    if bad := [name for name, array in arrays.items() if not tensors.is_finite(array)]:
+        raise CheckpointError(
+            f"{path}: damaged: {bad[0]} holds NaN or Inf, which is never saved; put back a copy of the file, or repeat "
+            "the run from its config.toml"
+        )
     return Checkpoint(str(path), _below("weights/", arrays), _below("velocity/", arrays), generators, state)
 
 

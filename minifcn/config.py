@@ -31,6 +31,8 @@ else:
 FLAGS = "flags"
 LONGEST = 4096  # letters of a text: Linux has no longer paths
 DOTS = 1000  # in a line of a file: a key a.a.a... makes the library take memory as the square of its length
+#: What is said of a file in another encoding.
+NOT_UTF8 = "{}: not a TOML file: expected text in UTF-8; is it UTF-16 or another encoding? Save it as UTF-8"
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")  # in names of files, bytes that are no UTF-8 become such letters
 _PRESETS = ", ".join(dict.fromkeys(preset for name in models.FCNS for preset in models.presets_of(name)))
 
@@ -290,14 +292,18 @@ def check(name: str, value: Any, where: str) -> Any:
 def read_toml(path: Path) -> dict[str, Any]:
     """The settings that a TOML file gives, unchecked; ConfigError if it is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editors put a mark in front
+        if "\0" in text:  # of UTF-16 without its mark
+            raise ConfigError(NOT_UTF8.format(path))
         if (dots := max((line.count(".") for line in text.splitlines()), default=0)) > DOTS:
             raise ConfigError(f"{path}: a line with {dots} dots; settings are names and values, one a line")
         return tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(NOT_UTF8.format(path)) from error
     except (ValueError, RecursionError) as error:
-        # TOMLDecodeError, UnicodeDecodeError, an integer too long for Python to read, lists in lists without end
+        # TOMLDecodeError, an integer too long for Python to read, lists in lists without end
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
 
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minifcn.backend import Array, to_numpy
-from minifcn.errors import DataError
+from minifcn.errors import DataError, printable
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ def table(scores: Scores, classes: Sequence[str], task: str = "") -> str:
     """
     if len(classes) != len(scores.class_iu):
         raise DataError(f"table: expected {len(scores.class_iu)} class names, got {len(classes)}")
+    classes = [printable(name) for name in classes]
     width = max(len("frequency weighted IU"), *(len(name) for name in classes))
     summary = {
         "pixel accuracy": scores.pixel_accuracy,
@@ -135,7 +136,7 @@ def table(scores: Scores, classes: Sequence[str], task: str = "") -> str:
     lines += ["", f"{'class':<{width}}  {'IU':>6}  {'accuracy':>8}  {'share':>7}"]
     rows = zip(classes, scores.class_iu, scores.class_accuracy, scores.class_share, strict=True)
     lines += [f"{name:<{width}}  {_text(u):>6}  {_text(a):>8}  {_percent(s):>7}" for name, u, a, s in rows]
-    return "\n".join([f"task {task}", "", *lines, ""] if task else lines)
+    return "\n".join([f"task {printable(task)}", "", *lines, ""] if task else lines)
 
 
 def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -90,6 +90,22 @@ def test_ruined_weights_do_not_replace_good_ones(path):
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["weights/fc7.weight", "velocity/conv1_1.bias"])
+def test_numbers_that_are_never_saved_are_damage(path, name):
+    net, sgd = make(1)
+    checkpoint.save(path, net, sgd, STATE)
+    arrays, about = tensors.read(path)
+    arrays[name] = np.full_like(arrays[name], np.nan)
+    tensors.write(path, arrays, about)
+    with pytest.raises(
+        CheckpointError, match=rf"damaged: {name} holds NaN or Inf, which is never saved; put back a copy"
+    ):
+        checkpoint.load(path)
+    sgd.velocity["conv1_1.bias"][0] = np.inf
+    with pytest.raises(CheckpointError, match=r"not written, velocity/conv1_1\.bias holds NaN or Inf"):
+        checkpoint.save(path, net, sgd, STATE)
+
+
 def test_truncated_or_other_files_are_refused(path):
     net, sgd = make(1)
     checkpoint.save(path, net, sgd, STATE)

@@ -114,6 +114,19 @@ def test_a_file_that_is_no_toml(tmp_path, content):
         read_toml(path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "latin-1"])
+def test_a_file_in_utf_8_is_read_with_or_without_its_mark_and_no_other(encoding, tmp_path):
+    path, text = tmp_path / "config.toml", 'lr = 0.5\ndata = "folder:Übung"\n'
+    for sound in ("utf-8", "utf-8-sig"):
+        path.write_text(text, encoding=sound)
+        assert read_toml(path) == {"lr": 0.5, "data": "folder:Übung"}
+    path.write_text(text, encoding=encoding)
+    with pytest.raises(
+        ConfigError, match=r"config\.toml: not a TOML file: expected text in UTF-8; .* Save it as UTF-8"
+    ):
+        read_toml(path)
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         read_toml(tmp_path / "config.toml")

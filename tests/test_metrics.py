@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minifcn.data import check
 from minifcn.errors import DataError
 from minifcn.metrics import ConfusionMatrix, table
 
@@ -150,3 +151,11 @@ def test_table():
 def test_table_needs_a_name_for_each_class():
     with pytest.raises(DataError, match="expected 3 class names, got 2"):
         table(confusion(TRUTH, PREDICTION, 3).scores(), ["ground", "cat"])
+
+
+def test_names_of_classes_may_hold_anything_and_a_terminal_is_not_told():
+    lines = table(confusion([[0, 1]], [[0, 0]], 2).scores(), ["\x1b[31mred", "blue"], "\x07").splitlines()
+    assert lines[0] == "task \\x07" and any(line.startswith("\\x1b[31mred  ") for line in lines)
+    assert all(line.isprintable() for line in lines)
+    report = check.Report("\x1b[2J", ["\x1b[31mred"], 1, np.ones(1, np.int64), np.ones(1, np.int64))
+    assert all(line.isprintable() for line in report.lines())

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from minifcn.data.dataset import Dataset, class_counts, tasks_of
 from minifcn.data.pairs import overlap
-from minifcn.errors import DataError, counted
+from minifcn.errors import DataError, counted, printable
 
 
 @dataclass
@@ -37,7 +37,8 @@ class Report:
         """The report as a page of text."""
         total = max(1, int(self.pixels.sum()))
         everything = max(1, total + self.ignored)
-        width = max(len(name) for name in [*self.classes, "class"])
+        classes = [printable(name) for name in self.classes]
+        width = max(len(name) for name in [*classes, "class"])
         page = [
             f"{self.name}: {self.usable} of {self.samples} samples usable",
             f"  sizes    {self._size_text()}",
@@ -46,11 +47,11 @@ class Report:
         ]
         page += [
             f"  {i:4}  {name:{width}}  {100 * pixels / total:19.2f}  {pictures:8}"
-            for i, (name, pixels, pictures) in enumerate(zip(self.classes, self.pixels, self.pictures, strict=True))
+            for i, (name, pixels, pictures) in enumerate(zip(classes, self.pixels, self.pictures, strict=True))
         ]
         page += [f"  warning: {text}" for text in self.warnings]
         page += [f"  unusable: {text}" for text in self.problems]
-        return page
+        return [printable(line) for line in page]
 
     def _size_text(self) -> str:
         if not self.sizes:

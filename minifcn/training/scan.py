@@ -141,7 +141,7 @@ def scan(
             advice = "mend these files, or leave them out: --skip-bad"
             raise DataError("\n".join([f"{what} cannot be used:", *listed, *more, advice]))
         more = [f"  and {len(bad) - LISTED} more, see {SKIPPED} in the run folder"] if bad[LISTED:] else []
-        print("\n".join([f"{LEFT_OUT}: {what}", *listed, *more]), flush=True)
+        print("\n".join([f"{LEFT_OUT}: {printable(what)}", *listed, *more]), flush=True)
     return done
 
 
@@ -300,7 +300,7 @@ def _as_before(folder: Path, dataset: Dataset, found: Findings, before: Findings
         )
     if better := sorted(before.bad.keys() - found.bad.keys()):
         told = ", ".join(printable(names[i]) for i in better[:LISTED]) + " ..." * (len(better) > LISTED)
-        print(f"{dataset.name}: {told} can be used now, and stay out: {on}", flush=True)
+        print(f"{printable(dataset.name)}: {told} can be used now, and stay out: {on}", flush=True)
     _compare(folder, dataset, found, before, end if must else "")
     return Findings(found.count, found.samples, found.files, before.bad, found.pictures)
 
@@ -318,7 +318,7 @@ def _compare(folder: Path, dataset: Dataset, found: Findings, before: Findings, 
     what = f"{dataset.name}: {counted(len(other), 'sample')} with other content than when the run began: {which}"
     if end:
         raise CheckpointError(f"{folder}: {what}; {end}")
-    print(f"{what}; scores from here on cannot be compared with those before", flush=True)
+    print(f"{printable(what)}; scores from here on cannot be compared with those before", flush=True)
 
 
 def _relative(dataset: Dataset) -> str:

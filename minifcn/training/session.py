@@ -12,7 +12,7 @@ from minifcn import checkpoint, data, weights
 from minifcn.backend import Array
 from minifcn.config import TrainConfig, mean_of
 from minifcn.data.dataset import Dataset, told_of
-from minifcn.errors import counted
+from minifcn.errors import counted, printable
 from minifcn.inference import evaluate, label_maps
 from minifcn.inspection import plots
 from minifcn.metrics import ConfusionMatrix, Scores, table
@@ -100,8 +100,8 @@ class Session:
                 self.log.score(self._scores)
                 for task, scores in zip(self._tasks, self._scores, strict=True):
                     progress.say(
-                        f"step {self.step}: {task.name}{' ' * bool(task.name)}mean IU {scores.mean_iu:.4f}, "
-                        f"pixel accuracy {scores.pixel_accuracy:.4f} on {self.val.name}"
+                        f"step {self.step}: {printable(task.name)}{' ' * bool(task.name)}mean IU {scores.mean_iu:.4f}, "
+                        f"pixel accuracy {scores.pixel_accuracy:.4f} on {printable(self.val.name)}"
                     )
         if self._due(self.step):
             self.group.told(self.log.write)
@@ -124,7 +124,7 @@ class Session:
         plots.curves(self.log.rows, self.folder.curves)
         self._draw_samples()
         seen = counted(len(self.val), "picture")
-        print(f"\n{self.val.name}, {seen}, after {self.step} steps in {self._elapsed():.0f} s\n")
+        print(f"\n{printable(self.val.name)}, {seen}, after {self.step} steps in {self._elapsed():.0f} s\n")
         if len(self.stages) > 1:
             print(stage_table(self.stages, self.log.rows), end="\n\n")
         for task, scores in zip(self._tasks, self._scores, strict=True):  # the last step is always evaluated
