@@ -42,9 +42,13 @@ def batch_shape(config: TrainConfig, largest: Sequence[Sized], processes: int = 
 
 
 def available(limit: int | None, xp: Namespace, group: Group) -> int:
-    """Bytes that this process may take: of `limit`, or of the memory that is free, which those of a machine share."""
+    """Bytes that a process may take: of `limit`, or of the memory that is free, which those of a machine share.
+
+    The least of all processes: they go on, or do not, together.
+    """
     free = memory_budget(limit, xp)
-    return free if limit is not None or xp is not np else free // group.local_size
+    (least,) = group.most(-(free if limit is not None or xp is not np else free // group.local_size))
+    return -least
 
 
 def crop_warnings(config: TrainConfig, largest: Sequence[Sized]) -> list[str]:

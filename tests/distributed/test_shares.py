@@ -24,6 +24,7 @@ from minifcn.layers import Conv2d
 from minifcn.optim import MomentumSGD, clip_gradients
 from minifcn.train import _new, _parser, _rates
 from minifcn.training.agreement import check_flags, check_settings
+from minifcn.training.dry_run import available
 from minifcn.training.interrupt import Interrupt
 from minifcn.training.objective import Objective
 from minifcn.training.sampling import Sampling
@@ -369,6 +370,13 @@ def test_processes_that_go_on_from_other_checkpoints_are_refused():
 
     with pytest.raises(ConfigError, match="  checkpoint: fcn8s, step 10 on rank 0, fcn8s, step 11 on rank 1\n"):
         fakempi.on_ranks(2, work)
+
+
+def test_the_process_with_the_least_memory_decides_for_all():
+    """Where a dry run's plan fits some of them alone, these would wait for the others for ever."""
+    limits = [1 << 40, 1 << 39, 1 << 41]
+    (least,) = {*fakempi.on_ranks(3, lambda group: available(limits[group.rank], np, group))}
+    assert 1 << 38 < least <= 1 << 39
 
 
 def test_counted_pixels_are_those_of_the_whole_batch():
