@@ -86,7 +86,7 @@ def test_pictures_that_cannot_be_read(tmp_path, monkeypatch):
         ("cut.jpg", "cut off"),
         ("text.png", "not a picture"),
         ("empty.png", "not a picture"),
-        ("folder.png", "cannot be"),
+        ("folder.png", "is a folder; expected the file of one picture"),
     ]:
         with pytest.raises(DataError, match=says) as caught:
             read_image(tmp_path / name)
