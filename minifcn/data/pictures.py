@@ -24,6 +24,7 @@ Bytes: TypeAlias = NDArray[np.uint8]
 PathLike: TypeAlias = "str | os.PathLike[str]"
 
 IGNORE = 255
+PIECE = 1 << 18  # pixels whose colours are looked up at a time
 PROGRAMS = ("EPS",)  # formats of Pillow's that are no pictures but programs: it would start Ghostscript to run them
 #: Formats that give every number back as it was stored; class numbers have no "a little". TIFF and WebP can do both.
 EXACT = ("PNG", "BMP", "DIB", "GIF", "TIFF", "PPM", "TGA", "PCX", "SGI", "WEBP")
@@ -210,7 +211,7 @@ def read_label(path: PathLike, palette: Bytes = VOC_PALETTE) -> Bytes:
             raise DataError(f"{path}: class numbers range over {values.min()}..{values.max()}, expected 0..255")
         return values.astype(np.uint8)
     if image.mode in ("RGB", "RGBA"):
-        return _colours_to_classes(np.asarray(image.convert("RGB")), palette, path)
+        return _colours_to_classes(np.asarray(image if image.mode == "RGB" else image.convert("RGB")), palette, path)
     raise DataError(
         f"{path}: a label map of mode {image.mode}; expected grey or palette (class numbers) or RGB (colours)"
     )
@@ -233,23 +234,30 @@ def _stored_numbers(image: Image.Image, path: PathLike) -> NDArray:
 
 
 def _colours_to_classes(rgb: Bytes, palette: Bytes, path: PathLike) -> Bytes:
-    """Looked up among all 2^24 colours: sorting those of a large map takes seconds. Untouched zeros take no memory."""
-    row_of = np.zeros(1 << 24, np.uint16)
+    """Looked up among all 2^24 colours, piece by piece: sorting those of a large map takes seconds, and gigabytes."""
+    row_of = np.zeros(1 << 24, np.uint16)  # untouched zeros take no memory
     row_of[_codes(palette)] = np.arange(1, len(palette) + 1)  # a later row replaces an earlier
-    codes = _codes(rgb)
-    rows = row_of[codes]
-    if not rows.all():
-        seen = np.zeros(1 << 24, bool)
-        seen[codes[rows == 0]] = True
-        unknown = np.flatnonzero(seen)
-        r, g, b = (int(unknown[0] >> shift & 255) for shift in (16, 8, 0))
-        y, x = np.argwhere(codes == unknown[0])[0]
+    flat = rgb.reshape(-1, 3)
+    pieces = [slice(at, at + PIECE) for at in range(0, len(flat), PIECE)]
+    classes, unknown, known = np.empty(len(flat), np.uint8), np.zeros(1 << 24, bool), True
+    for piece in pieces:
+        codes = _codes(flat[piece])
+        rows = row_of[codes]
+        classes[piece] = rows - 1
+        if not rows.all():
+            unknown[codes[rows == 0]], known = True, False
+    if not known:
+        first = int(unknown.argmax())
+        r, g, b = (first >> shift & 255 for shift in (16, 8, 0))
+        places = (piece.start + np.flatnonzero(_codes(flat[piece]) == first) for piece in pieces)
+        y, x = divmod(int(next(found[0] for found in places if found.size)), rgb.shape[1])
+        more = int(unknown.sum()) - 1
         raise DataError(
             f"{path}: colour ({r}, {g}, {b}) at row {y}, column {x} is no class's"
-            f"{f', nor is any of {len(unknown) - 1} more' if len(unknown) > 1 else ''}; "
+            f"{f', nor is any of {more} more' if more else ''}; "
             "add it to the palette, or save the label map as class numbers (grey or palette PNG)"
         )
-    return (rows - 1).astype(np.uint8)
+    return classes.reshape(rgb.shape[:2])
 
 
 def _codes(rgb: Bytes) -> NDArray[np.uint32]:
