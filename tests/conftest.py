@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import fakecuda
 import fakegpu
 import numpy as np
@@ -9,6 +11,9 @@ import pytest
 
 from minifcn import backend, parallel
 from minifcn.errors import BackendError
+
+# A shell's background jobs, and their children, do not hear Ctrl-C; tests that press it must be heard.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(params=["numpy", "fakegpu", "cupy"])
