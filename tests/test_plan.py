@@ -3,16 +3,18 @@
 import argparse
 import re
 import sys
+from types import SimpleNamespace
 
 import aboutruns
 import measured
+import numpy as np
 import pytest
 from PIL import Image
 
 from minifcn import explain, limits, models, parallel, train, weights
 from minifcn.__main__ import main as minifcn
 from minifcn.command import memory_size
-from minifcn.errors import MemoryLimitError, MinifcnError, ShapeError
+from minifcn.errors import ConfigError, MemoryLimitError, MinifcnError, ShapeError
 from minifcn.ops import workspaces
 from minifcn.training import dry_run
 
@@ -162,6 +164,15 @@ def test_commands_refuse_what_does_not_fit(tmp_path, capsys, monkeypatch):
     assert explain.main(["fcn8s", "--preset", "tiny", "--size", "96", "--memory-limit", "30M"]) == 0
     told = capsys.readouterr().out
     assert "a prediction fits into 30.0 MiB" in told or "a prediction on 1 x 96x96" in told
+
+
+def test_a_process_without_memory_tells_the_others_before_it_ends():
+    """Those that have some would wait for it."""
+    asked = []
+    group = SimpleNamespace(local_size=1, most=lambda *numbers: asked.append(numbers) or numbers)
+    with pytest.raises(ConfigError, match="the process itself holds"):
+        dry_run.available(1 << 20, np, group)
+    assert asked == [(0,)]
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "predict", "trace", "report", "classify"])

@@ -15,7 +15,7 @@ from minifcn.data import IGNORE, Batch
 from minifcn.data.check import examine
 from minifcn.data.dataset import Dataset, tasks_of
 from minifcn.distributed import Group
-from minifcn.errors import MemoryLimitError
+from minifcn.errors import ConfigError, MemoryLimitError
 from minifcn.layers import Shape
 from minifcn.net import Net
 from minifcn.training.objective import Objective
@@ -44,10 +44,17 @@ def batch_shape(config: TrainConfig, largest: Sequence[Sized], processes: int = 
 def available(limit: int | None, xp: Namespace, group: Group) -> int:
     """Bytes that a process may take: of `limit`, or of the memory that is free, which those of a machine share.
 
-    The least of all processes: they go on, or do not, together.
+    The least of all processes: they go on, or do not, together. Raises ConfigError, as of `memory_budget`, where it has
+    none, once it has said so to the others.
     """
-    free = memory_budget(limit, xp)
+    refused = None
+    try:
+        free = memory_budget(limit, xp)
+    except ConfigError as error:
+        free, refused = 0, error
     (least,) = group.most(-(free if limit is not None or xp is not np else free // group.local_size))
+    if refused is not None:
+        raise refused
     return -least
 
 
