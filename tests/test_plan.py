@@ -15,6 +15,8 @@ from minifcn import explain, limits, models, parallel, train, weights
 from minifcn.__main__ import main as minifcn
 from minifcn.command import memory_size
 from minifcn.errors import ConfigError, MemoryLimitError, MinifcnError, ShapeError
+from minifcn.layers import Conv2d
+from minifcn.net import Net
 from minifcn.ops import workspaces
 from minifcn.training import dry_run
 
@@ -121,12 +123,13 @@ def test_absurd_work_is_planned_in_a_moment(shape, monkeypatch):
 
     def watched(band):
         counted.append(None)
-        assert len(counted) < 1_000_000, "it counts every band"
+        assert len(counted) < 100_000, "it counts every band"
         return count(band)
 
     monkeypatch.setattr(workspaces, "_count", watched)
-    plan = models.build("fcn8s", 3, "tiny", "same").plan(shape)
-    assert plan.peak_bytes > 4 * 3 * shape[0] * shape[2] * shape[3]
+    net = Net()
+    net.add("conv", Conv2d(3, 16, 3, padding=1), net.input("data", 3))
+    assert net.plan(shape).peak_bytes > 4 * 3 * shape[0] * shape[2] * shape[3]
 
 
 def test_what_would_fit_is_looked_for_from_below():
