@@ -402,6 +402,13 @@ def test_folders_are_named_after_date_net_and_data(tmp_path, monkeypatch):
     assert re.fullmatch(r"\d{8}-\d{6}-fcn8s-shapes", run.name)
 
 
+def test_a_file_where_the_folder_of_runs_should_be(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").write_text("mine")
+    assert main([*SMALL, "--iterations", "1"]) == 2
+    assert "runs: cannot be the folder of a run (File exists)" in capsys.readouterr().err
+
+
 def test_two_pictures_are_learnt_by_heart(tmp_path, capsys):
     flags = ["--data", "shapes:size=32,train=4", "--preset", "tiny", "--overfit", "2", "--batch-size", "2"]
     assert main([*flags, "--iterations", "80", "--lr", "0.02", "--out", str(tmp_path / "run")]) == 0

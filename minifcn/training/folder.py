@@ -254,10 +254,11 @@ def _new_folder(config: TrainConfig) -> Path:
     kind, _, rest = config.data.partition(":")
     data = re.sub(r"[^A-Za-z0-9]+", "-", f"{kind}-{Path(rest).name}" if kind == "folder" else kind).strip("-")
     name = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{config.net}-{data}"
+    runs = Path("runs")
+    runs.mkdir(exist_ok=True)
     for candidate in itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2))):
-        path = Path("runs") / candidate
+        path = runs / candidate
         with suppress(FileExistsError):  # of a run that began in the same second
-            path.parent.mkdir(exist_ok=True)
             path.mkdir()
             return path
     raise AssertionError("names do not end")
