@@ -160,7 +160,7 @@ def test_what_a_net_sees_and_is_for():
         ("fcn8s", {"sem": 33}, "a net of one task takes the number of its classes"),
         ("fcn8s", {}, "a net of one task"),
         ("fcn8s", {"sem": 33, "geo": 0}, "at least 1 class of geo, got 0"),
-        ("fcn8s", {"sem": 33, "geo": True}, "at least 1 class of geo, got True"),
+        ("fcn8s", {"sem": 33, "geo": True}, "a whole number of classes of geo, got True"),
         ("fcn8s", {"a.b": 3, "geo": 2}, "a task is named by a word"),
     ],
 )

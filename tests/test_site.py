@@ -89,6 +89,12 @@ def test_there_are_fifteen_questions_and_each_ends_in_a_command_with_its_output(
 )
 def test_the_answer_s_commands_print_what_it_shows(path):
     text = path.read_text(encoding="utf-8")
+    if "--memory-limit" in text:  # which counts what the process holds, and this one holds what other tests have left
+        done = subprocess.run(
+            [sys.executable, "-m", "docs.transcripts", path], cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return
     assert transcripts.differences(text, transcripts.replay(text)) == []
 
 
