@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 import os
-import socket
+import platform
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -58,9 +58,7 @@ class Claim:
             now = datetime.datetime.now()
             with suppress(OSError):  # no room: the lock holds without a name
                 os.ftruncate(self._file, 0)
-                os.write(
-                    self._file, f"process {os.getpid()} on {socket.gethostname()} since {now:%Y-%m-%d %H:%M}".encode()
-                )
+                os.write(self._file, f"process {os.getpid()} on {platform.node()} since {now:%Y-%m-%d %H:%M}".encode())
 
     def release(self) -> None:
         """Gives back what was taken, and removes the file."""
