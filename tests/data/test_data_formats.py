@@ -44,12 +44,13 @@ def picture(mode):
 
 
 def saved(form, mode):
-    """The bytes of a picture in a format and mode; None if the format has no such mode."""
+    """The bytes of a picture in a format and mode; None if Pillow does not write it, or not so that it can read it."""
     file = io.BytesIO()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             picture(mode).save(file, form)
+            Image.open(file).load()  # Pillow 12.3 does not read its own TIFF of YCbCr
     except (OSError, ValueError, KeyError, SystemError, TypeError, AttributeError):
         return None
     return file.getvalue()
