@@ -86,22 +86,11 @@ def run(arguments: argparse.Namespace, group: distributed.Group, claim: Claim) -
     objective = Objective(config, train, group)
 
     # Before a batch is made, which may be too large itself.
-    largest = samples.largest("train")
-    shape = dry_run.batch_shape(config, largest, group.size)
     available = dry_run.available(arguments.memory_limit, objective.xp, group)
     designs = [design(config, stage, classes) for stage in stages]
-    plans = [dry_run.memory(net, shape, available) for net in designs]
-    warnings = dry_run.crop_warnings(config, largest)
-    if arguments.dry_run:
-        warnings += dry_run.evaluation_warnings(designs, available, samples.largest("val"))
-    for lines in (*(lines for _, lines in plans), warnings):
-        for line in lines:
-            print(line, flush=True)
-    if arguments.dry_run and not all(fits for fits, _ in plans):
+    largest = dry_run.Largest(samples.largest("train"), samples.largest("val"))
+    if not dry_run.fits(config, designs, largest, available, group.size, ask=arguments.dry_run):
         return dry_run.report(None, None, objective, train, val)
-    for net in designs:
-        dry_run.check(net, shape, available, config, largest)  # raises where it is not enough
-        dry_run.check_evaluation(net, available, samples.largest("val"))
 
     with ExitStack() as stack:
         start = saved.state["step"] if saved else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,35 @@ from minifcn.training.sets import Subset
 from minifcn.training.sizes import LOOKED_AT, Sized
 
 HALF = 0.5  # of what a step needs: if threads take more, they are what is too many
+
+
+class Largest(NamedTuple):
+    """The largest pictures of both sets of a run, as of `sizes.largest`."""
+
+    train: Sequence[Sized]
+    val: Sequence[Sized]
+
+
+def fits(
+    config: TrainConfig, nets: Sequence[Net], largest: Largest, available: int, processes: int = 1, ask: bool = False
+) -> bool:
+    """Prints what training and evaluating the nets of all stages take of the memory, and whether training fits.
+
+    Raises MemoryLimitError, which names the pictures, if anything does not; with `ask` it only warns.
+    """
+    shape = batch_shape(config, largest.train, processes)
+    plans = [memory(net, shape, available) for net in nets]
+    warnings = crop_warnings(config, largest.train)
+    if ask:
+        warnings += evaluation_warnings(nets, available, largest.val)
+    for line in (*(line for _, lines in plans for line in lines), *warnings):
+        print(line, flush=True)
+    if ask and not all(enough for enough, _ in plans):
+        return False
+    for net in nets:
+        check(net, shape, available, config, largest.train)
+        check_evaluation(net, available, largest.val)
+    return True
 
 
 def batch_shape(config: TrainConfig, largest: Sequence[Sized], processes: int = 1) -> tuple[int, int, int, int]:
